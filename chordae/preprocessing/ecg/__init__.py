@@ -1,0 +1,1 @@
+"""12-lead ECG: read, clean, render."""
