@@ -31,8 +31,8 @@ MIN_RATE, MAX_RATE = 100.0, 100_000.0
 
 FLAT_MV = 0.02
 """Peak to peak. A fifth of a millimetre on paper: nothing to read, whatever made it."""
-TOO_LARGE_MV = 10.0
-"""For the 99th percentile of |mV|, median over leads: real ones stay below 3, microvolts and raw ADC counts lie far above."""
+TOO_LARGE_MV = 5.0
+"""For the standard deviation after filtering, median over leads: real ones stay below 1, microvolts lie above 50."""
 
 
 def clean(recording: EcgRecording) -> EcgRecording:
@@ -55,10 +55,12 @@ def clean(recording: EcgRecording) -> EcgRecording:
 
 
 def band_pass(signal: Signal) -> Signal:
-    """0.5-40 Hz without phase shift over (..., N) samples at 500 Hz; then the median of each lead becomes 0 mV."""
+    """0.5-40 Hz without phase shift over (..., N) samples in mV at 500 Hz, for signals without a large offset.
+
+    In single precision, half the time of double: they differ by 0.1 uV, the finest converters' step being 1 uV.
+    """
     padding = min(MARGIN_SECONDS * RATE, signal.shape[-1] - 1)
-    filtered = sosfiltfilt(_sections(), signal.astype(np.float64), axis=-1, padtype="odd", padlen=padding)
-    return np.asarray(filtered - np.median(filtered, axis=-1, keepdims=True), dtype=np.float32)
+    return np.asarray(sosfiltfilt(_sections(), signal, axis=-1, padtype="odd", padlen=padding), dtype=np.float32)
 
 
 def resample(signal: Signal, rate: float) -> Signal:
@@ -82,15 +84,14 @@ def _window(recording: EcgRecording, start: float) -> Signal:
         )
     if np.abs(raw).max() > 1e9:
         raise _too_large()
-    offset = np.median(raw, axis=-1, keepdims=True)
-    at_500 = resample(raw - offset, rate)
+    offset = raw.mean(axis=-1, keepdims=True, dtype=np.float64)
+    at_500 = resample((raw - offset).astype(np.float32), rate)
     skip = round(before * RATE)
     signal = band_pass(at_500)[:, skip : skip + SAMPLES]
     if signal.shape[1] < SAMPLES:  # at most one sample, where the rate is not a divisor of 500 Hz
         signal = np.pad(signal, ((0, 0), (0, SAMPLES - signal.shape[1])), mode="edge")
-    signal = signal - np.median(signal, axis=-1, keepdims=True)
     _check_voltages(signal)
-    return np.ascontiguousarray(signal, dtype=np.float32)
+    return np.ascontiguousarray(signal - np.median(signal, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def _check_rate_and_length(recording: EcgRecording) -> None:
@@ -108,7 +109,7 @@ def _check_rate_and_length(recording: EcgRecording) -> None:
 
 def _check_voltages(signal: Signal) -> None:
     swing = np.ptp(signal, axis=-1)
-    if np.median(np.percentile(np.abs(signal), 99, axis=-1)) > TOO_LARGE_MV:
+    if np.median(signal.std(axis=-1)) > TOO_LARGE_MV:
         raise _too_large()
     if 1e-5 < swing.max() < FLAT_MV:
         raise UnreadableRecording(
@@ -148,5 +149,5 @@ def obeys_einthoven(signal: Signal) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _sections() -> NDArray[np.float64]:
-    return np.asarray(butter(ORDER, BAND, btype="bandpass", fs=RATE, output="sos"), dtype=np.float64)
+def _sections() -> NDArray[np.float32]:
+    return np.asarray(butter(ORDER, BAND, btype="bandpass", fs=RATE, output="sos"), dtype=np.float32)
