@@ -1,7 +1,8 @@
 """From a raw recording to ten seconds at 500 Hz that can be drawn, or one clear reason why not.
 
-The window is the first usable one: windows start at 0, 5, 10 … s, and the first without invalid samples, flat leads or
-impossible voltages is taken. Filters see up to two seconds on either side of it, so a longer recording has no edge effects.
+The window is the first usable one: windows start at 0, 5, 10 … s, and the first without invalid samples, flat leads
+or impossible voltages is taken. Filters see up to two seconds on either side of it, so that a longer recording has no
+edge effects.
 """
 
 import math
@@ -41,7 +42,7 @@ def clean(recording: EcgRecording) -> EcgRecording:
     Raises UnreadableRecording for under 10 s, invalid samples, flat leads, voltages that are not millivolts.
     """
     _check_rate_and_length(recording)
-    starts = np.arange(0.0, recording.duration - SECONDS + 1e-6, STEP_SECONDS)[:MAX_WINDOWS]
+    starts = np.arange(0.0, max(recording.duration - SECONDS, 0) + 1e-6, STEP_SECONDS)[:MAX_WINDOWS]
     first_refusal: UnreadableRecording | None = None
     for start in starts:
         try:
@@ -50,8 +51,7 @@ def clean(recording: EcgRecording) -> EcgRecording:
             first_refusal = first_refusal or refusal
             continue
         return EcgRecording(signal, float(RATE), recording.source, recording.flags + _remarks(recording, start, signal))
-    assert first_refusal is not None
-    raise first_refusal
+    raise first_refusal or _too_short(recording)
 
 
 def band_pass(signal: Signal) -> Signal:
@@ -69,7 +69,7 @@ def resample(signal: Signal, rate: float) -> Signal:
     if ratio == 1:
         return signal
     result = resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
-    return np.asarray(result, dtype=np.float32)
+    return np.ascontiguousarray(result, dtype=np.float32)
 
 
 def _window(recording: EcgRecording, start: float) -> Signal:
@@ -82,10 +82,9 @@ def _window(recording: EcgRecording, start: float) -> Signal:
         raise UnreadableRecording(
             "The recording has invalid samples (NaN or infinite)", "export it again with all ten seconds recorded"
         )
-    if np.abs(raw).max() > 1e9:
+    if max(raw.max(), -raw.min()) > 1e9:
         raise _too_large()
-    offset = raw.mean(axis=-1, keepdims=True, dtype=np.float64)
-    at_500 = resample((raw - offset).astype(np.float32), rate)
+    at_500 = resample(raw - raw.mean(axis=-1, keepdims=True), rate)
     skip = round(before * RATE)
     signal = band_pass(at_500)[:, skip : skip + SAMPLES]
     if signal.shape[1] < SAMPLES:  # at most one sample, where the rate is not a divisor of 500 Hz
@@ -101,10 +100,7 @@ def _check_rate_and_length(recording: EcgRecording) -> None:
             "The sampling rate is not that of an ECG", f"send a recording with {MIN_RATE:.0f} samples a second or more"
         )
     if recording.signal.shape[1] + 0.5 < SECONDS * rate:
-        raise UnreadableRecording(
-            f"The recording lasts {recording.duration:.1f} s, which is under {SECONDS} s",
-            f"send at least {SECONDS} s of simultaneous leads",
-        )
+        raise _too_short(recording)
 
 
 def _check_voltages(signal: Signal) -> None:
@@ -122,6 +118,13 @@ def _check_voltages(signal: Signal) -> None:
             f"{which or 'Leads ' + ', '.join(flat) + ' are'} flat or missing",
             "check the electrodes and send a recording with all 12 leads",
         )
+
+
+def _too_short(recording: EcgRecording) -> UnreadableRecording:
+    return UnreadableRecording(
+        f"The recording lasts {recording.duration:.1f} s, which is under {SECONDS} s",
+        f"send at least {SECONDS} s of simultaneous leads",
+    )
 
 
 def _too_large() -> UnreadableRecording:

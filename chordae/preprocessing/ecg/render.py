@@ -1,7 +1,8 @@
 """Ten seconds of 12-lead ECG as a picture, in two layouts, drawn with OpenCV on cached backgrounds.
 
-`marcus` is what the model sees: 4 rows of 3 leads, 224 px square each, the whole ten seconds in every tile. `clinical` is for
-people: 25 mm/s and 10 mm/mV with square millimetres, 2.5 s a lead and a rhythm strip. Both return BGR, as OpenCV writes it.
+`marcus` is what the model sees: 4 rows of 3 leads, 224 px square each, the whole ten seconds in every tile. `clinical`
+is for people: 25 mm/s and 10 mm/mV with square millimetres, 2.5 s a lead and a rhythm strip. Both are BGR, as OpenCV
+writes it.
 """
 
 from collections.abc import Iterable
@@ -32,7 +33,7 @@ SHIFT = 6
 
 @dataclass(frozen=True)
 class MarcusLayout:
-    """Pixels of the model's layout. Ten seconds take 200 of a tile's 224 columns, so that 0.2 s is 4 px; the rest is pulse."""
+    """Pixels of the model's layout. Ten seconds take 200 of a tile's 224 columns, so that 0.2 s are 4 px."""
 
     tile: int = 224
     rows: int = 4
@@ -43,7 +44,7 @@ class MarcusLayout:
     reach: int = 100
     """Pixels from zero to the largest deflection a trace may have; above it stands the lead's label."""
     gains: tuple[int, ...] = (100, 80, 64, 50, 40, 32, 24, 20, 16, 12, 10)
-    """Pixels per millivolt to choose from; the largest that fits every lead is taken. All even: 0.5 mV is whole pixels."""
+    """Pixels per millivolt to choose from; the largest that fits every lead is taken. Even: 0.5 mV is whole pixels."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,10 @@ def render_marcus(signal: Signal) -> Picture:
     seconds, millivolts = _envelope(signal, samples_per_step=10)
     x = MARCUS.trace_left + seconds * MARCUS.px_per_s
     y = np.clip(MARCUS.zero_y - millivolts * gain, MARCUS.zero_y - MARCUS.reach, MARCUS.zero_y + MARCUS.reach)
-    for lead in range(len(LEADS)):
-        row, column = divmod(lead, MARCUS.columns)
-        top, left = row * MARCUS.tile, column * MARCUS.tile
-        for stroke in (-0.5, 0.5):  # two thin strokes: as bold as one of 2 px, a quarter of its time
-            _polyline(picture, x[lead] + left, y[lead] + top + stroke, thickness=1)
+    row, column = np.divmod(np.arange(len(LEADS), dtype=np.float32)[:, np.newaxis], MARCUS.columns)
+    x, y = x + column * MARCUS.tile, y + row * MARCUS.tile
+    for stroke in (-0.5, 0.5):  # two thin strokes: as bold as one of 2 px, in a quarter of its time
+        _polylines(picture, x, y + stroke, thickness=1)
     return picture
 
 
@@ -115,19 +115,19 @@ def render_clinical(signal: Signal) -> Picture:
     for number, column in enumerate(layout.columns):
         part = slice(number * quarter, (number + 1) * quarter)
         for row, lead in enumerate(column):
-            _polyline(picture, x[part], layout.zero_y(row) - signal[lead, part] * layout.px_per_mv, thickness=2)
+            _polylines(picture, x[part], layout.zero_y(row) - signal[lead, part] * layout.px_per_mv, thickness=2)
     rhythm = LEADS.index("II")
-    _polyline(picture, x, layout.zero_y(3) - signal[rhythm] * layout.px_per_mv, thickness=2)
+    _polylines(picture, x, layout.zero_y(3) - signal[rhythm] * layout.px_per_mv, thickness=2)
     return picture
 
 
 def encode_png(picture: Picture) -> bytes:
     """The PNG bytes of a picture."""
-    return cv2.imencode(".png", picture, PNG_FLAGS)[1].tobytes()
+    return bytes(cv2.imencode(".png", picture, PNG_FLAGS)[1])
 
 
 def _envelope(signal: Signal, samples_per_step: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """The lowest and highest sample of every step, in the order they came: no peak is lost, times (12, M) and mV (12, M)."""
+    """Lowest and highest sample of every step, in the order they came, so no peak is lost: (12, M) s and mV."""
     steps = signal.reshape(len(LEADS), -1, samples_per_step)
     order = np.sort(np.stack([steps.argmin(axis=2), steps.argmax(axis=2)], axis=2), axis=2)
     millivolts = np.take_along_axis(steps, order, axis=2).reshape(len(LEADS), -1)
@@ -135,11 +135,11 @@ def _envelope(signal: Signal, samples_per_step: int) -> tuple[NDArray[np.float64
     return (order + start).reshape(len(LEADS), -1) / RATE, millivolts
 
 
-def _polyline(picture: Picture, x: NDArray[np.floating], y: NDArray[np.floating], thickness: int) -> None:
-    points = np.empty((len(x), 1, 2), dtype=np.int32)
-    points[:, 0, 0] = np.rint(x * (1 << SHIFT))
-    points[:, 0, 1] = np.rint(y * (1 << SHIFT))
-    cv2.polylines(picture, [points], False, INK, thickness, cv2.LINE_AA, SHIFT)
+def _polylines(picture: Picture, x: NDArray[np.floating], y: NDArray[np.floating], thickness: int) -> None:
+    """Traces of pixel coordinates, (M,) or (traces, M)."""
+    across, down = (np.rint(np.atleast_2d(pixels) * (1 << SHIFT)).astype(np.int32) for pixels in (x, y))
+    points = np.stack([across, down], axis=-1)
+    cv2.polylines(picture, list(points), False, INK, thickness, cv2.LINE_AA, SHIFT)
 
 
 @lru_cache(maxsize=len(MARCUS.gains))
