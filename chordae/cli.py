@@ -1,0 +1,187 @@
+"""The command line: one verb an intent."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from chordae.console import err, out, show_answer, show_settings
+from chordae.platform.errors import ChordaeError
+from chordae.platform.schemas import Answer, Media
+from chordae.platform.settings import Settings, load_settings
+
+DEMO_QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
+
+
+class _OneLineErrors(TyperGroup):
+    """The project's errors end a command with one line and their exit status, not with a traceback."""
+
+    def invoke(self, context: Any) -> Any:
+        try:
+            return super().invoke(context)
+        except ChordaeError as error:
+            err.print(f"chordae: {error}", style="red", soft_wrap=True, markup=False)
+            raise typer.Exit(error.exit_code) from None
+
+
+app = typer.Typer(cls=_OneLineErrors, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+preprocess = typer.Typer(no_args_is_help=True, help="Turn recordings into pictures, without a platform.")
+train = typer.Typer(no_args_is_help=True, help="Make an expert.")
+evaluate = typer.Typer(no_args_is_help=True, help="Judge an expert.")
+app.add_typer(preprocess, name="preprocess")
+app.add_typer(train, name="train")
+app.add_typer(evaluate, name="evaluate")
+
+Config = Annotated[Path, typer.Option("--config", envvar="CHORDAE_CONFIG", help="Settings file.")]
+LAPTOP = Path("configs/laptop.yaml")
+
+
+@app.command()
+def up(config: Config = LAPTOP, detach: Annotated[bool, typer.Option(help="Return once it is ready.")] = False) -> None:
+    """Start the platform and keep it running until Ctrl-C (or `chordae down`)."""
+    from chordae.deployments import supervisor
+
+    if detach:
+        with _progress() as tell:
+            supervisor.start_detached(config, tell)
+        out.print(f"ready: {supervisor.base_url(load_settings(config))}/v1 (model chordae); `chordae down` stops it")
+    else:
+        supervisor.run(load_settings(config), lambda stage: out.print(f"chordae: {stage}"))
+
+
+@app.command()
+def down(config: Config = LAPTOP) -> None:
+    """Stop the platform; running answers finish first."""
+    from chordae.deployments import supervisor
+
+    out.print("stopped" if supervisor.stop_running(load_settings(config)) else "no platform was running here")
+
+
+@app.command()
+def status(config: Config = LAPTOP) -> None:
+    """Is it running, does it answer, on which ports, with which weights?"""
+    from chordae.deployments import client, supervisor
+
+    settings = load_settings(config)
+    state = supervisor.read_state(settings)
+    out.print(f"process: {'none' if state is None else f'''{state['pid']}, {state['stage']}'''}")
+    for name, port in settings.outer_ports().items():
+        out.print(f"{name}: port {port}")
+    for card in client.models(settings):
+        out.print(f"model: {card['id']} {card.get('chordae', {}).get('weights', {}).get('digest', '')}")
+
+
+@app.command()
+def ask(
+    question: str,
+    ecg: Annotated[Path, typer.Option(help="The recording: DICOM, WFDB header or .npy.")],
+    config: Config = LAPTOP,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    probe: Annotated[bool, typer.Option(help="Ask again in other words and without the picture.")] = True,
+) -> None:
+    """Ask one question about a recording."""
+    settings = load_settings(config)
+    stages: dict[str, float] = {}
+    with _progress() as tell:
+        answer, media = _ask(settings, ecg, question, probe, stages, tell)
+    if as_json:
+        print(json.dumps(answer.model_dump(mode="json") | {"stages": stages, "picture": media.model_dump(mode="json")}))  # noqa: T201
+    else:
+        show_answer(answer, media, settings, stages)
+
+
+def _ask(
+    settings: Settings, ecg: Path, question: str, probe: bool, stages: dict[str, float], tell: Any
+) -> tuple[Answer, Media]:
+    from chordae.deployments import client
+
+    def finished(stage: str, seconds: float) -> None:
+        stages[stage] = seconds
+        tell(f"{stage} done in {seconds:.2f} s")
+
+    tell("preprocessing the recording")
+    media = client.timed_upload(settings, ecg, finished)
+    return client.ask(settings, media, question, probe, finished), media
+
+
+@preprocess.command("ecg")
+def preprocess_ecg(
+    file: Path,
+    output: Annotated[Path, typer.Option("-o", "--output", help="PNG to write.")],
+    layout: Annotated[str, typer.Option(help="clinical (for people) or marcus (for the model).")] = "clinical",
+) -> None:
+    """Read, filter and render one ECG; prints what is known about it."""
+    from chordae.preprocessing.ecg import write_picture
+
+    out.print_json(data=write_picture(file, output, layout))
+
+
+@train.command("sft")
+def train_sft(
+    config: Annotated[Path, typer.Option(help="Training file, for example configs/train/ecg-nano.yaml.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Directory of the checkpoint; default: the one in the file.")
+    ] = None,
+) -> None:
+    """Supervised training; started again after a kill, it goes on from its last checkpoint."""
+    from chordae.learning.sft import train as run_sft
+
+    run_sft(config, output)
+
+
+@app.command("config")
+def show_config(config: Config = LAPTOP) -> None:
+    """Print every knob with its meaning, default and current value."""
+    show_settings(load_settings(config))
+
+
+@app.command()
+def demo(config: Config = LAPTOP) -> None:
+    """The whole path once: start, ask about a real ECG, show what the answer rests on, stop."""
+    from chordae.deployments import supervisor
+    from chordae.preprocessing.dicom import bundled_ecg
+
+    settings = load_settings(config)
+    stages: dict[str, float] = {}
+    with _progress() as tell:
+        started = time.monotonic()
+        supervisor.start_detached(config, tell)
+        stages["start"] = time.monotonic() - started
+        try:
+            answer, media = _ask(settings, bundled_ecg(), DEMO_QUESTION, True, stages, tell)
+        finally:
+            tell("stopping")
+            then = time.monotonic()
+            supervisor.stop_running(settings)
+            stages["stop"] = time.monotonic() - then
+    out.print(
+        f"[bold]Question[/bold]  {DEMO_QUESTION}\n[bold]Recording[/bold] pydicom's waveform_ecg.dcm, a real 12-lead ECG"
+    )
+    show_answer(answer, media, settings, stages)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A spinner with the current stage and the time, on standard error; plain lines where that is no terminal."""
+    started = time.monotonic()
+    if not err.is_terminal:
+        yield lambda stage: err.print(f"[{time.monotonic() - started:6.1f} s] {stage}", markup=False)
+        return
+    with err.status("starting") as spinner:
+
+        def tell(stage: str) -> None:
+            err.print(f"[{time.monotonic() - started:6.1f} s] {stage}", style="dim", markup=False)
+            spinner.update(stage)
+
+        yield tell
+
+
+if __name__ == "__main__":
+    app()

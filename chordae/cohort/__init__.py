@@ -1,0 +1,1 @@
+"""Simulated patients with ground truth: what the project trains and demonstrates on."""

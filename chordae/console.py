@@ -1,0 +1,58 @@
+"""How answers, settings and progress look in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chordae.platform.schemas import Answer, Media
+from chordae.platform.settings import Settings, knobs
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+DEMONSTRATOR = "Nano experts are demonstrators, trained on simulated recordings. Not for clinical use."
+
+
+def show_answer(answer: Answer, media: Media, settings: Settings, stages: dict[str, float]) -> None:
+    """Everything a person needs to judge an answer: what it says, what it rests on, how it was probed."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("Picture", str(settings.media_dir / f"{media.companion or media.id}.png"))
+    facts.add_row("Seen by the model", str(settings.media_dir / f"{media.id}.png"))
+    flags = media.sidecar.get("flags")
+    if isinstance(flags, list) and flags:
+        facts.add_row("Recording", "; ".join(str(flag) for flag in flags))
+    facts.add_row("Answer", answer.text)
+    for report in answer.reports:
+        for number, probe in enumerate(report.rephrasings, start=1):
+            facts.add_row(f"Rephrasing {number}", f"[dim]{probe.question}[/dim]\n{probe.answer}")
+        facts.add_row("Without the picture", report.image_absent.answer)
+        score = report.confidence
+        facts.add_row("Agreement", f"{score.agreement:.3f}  (mean pairwise ROUGE-L of the four answers)")
+        facts.add_row("Image delta", f"{score.image_delta:.3f}  (cosine distance, with and without the picture)")
+        formula = f"{score.alpha:g} x agreement + {1 - score.alpha:g} x image delta"
+        facts.add_row("Confidence", f"{score.value:.3f}  ({formula})")
+        facts.add_row(
+            "Threshold", f"{score.threshold:g}  ({'calibrated' if score.calibrated else 'not yet calibrated'})"
+        )
+    verdict = {None: "not probed", True: "[red]FLAGGED: do not rely on it[/red]", False: "[green]not flagged[/green]"}
+    facts.add_row("Verdict", verdict[answer.flagged])
+    for weights in answer.provenance.weights:
+        facts.add_row("Weights", f"{weights.name} version {weights.version}, sha256 {weights.digest}")
+    facts.add_row("Settings", f"sha256 {answer.provenance.settings_digest}")
+    facts.add_row("Request", answer.provenance.request_id)
+    facts.add_row("Time", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stages.items()))
+    out.print(facts)
+    if any("nano" in weights.name for weights in answer.provenance.weights):
+        out.print(f"\n{DEMONSTRATOR}", style="yellow")
+
+
+def show_settings(settings: Settings) -> None:
+    """Every knob with its current value, default and meaning; a line to search for, a line to read."""
+    out.print("Environment override, for example: CHORDAE_ORCHESTRATOR__ALPHA=0.4\n", style="dim")
+    for name, meaning, default, value in knobs(settings):
+        changed = "" if str(value) == default else f"  [dim](default {escape(default)})[/dim]"
+        out.print(f"[bold]{name}[/bold] = {escape(str(value))}{changed}\n    {escape(meaning)}", soft_wrap=True)

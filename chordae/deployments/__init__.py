@@ -1,0 +1,1 @@
+"""Ray Serve: experts, probing, orchestrator, gateway, and the graph that joins them."""

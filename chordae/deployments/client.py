@@ -1,0 +1,114 @@
+"""Asks a running platform, over the same API and with the same client as anybody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+
+from chordae.deployments.supervisor import base_url
+from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable
+from chordae.platform.schemas import Answer, Media
+from chordae.platform.settings import Settings
+
+Stage = Callable[[str, float], None]
+
+
+def upload(settings: Settings, recording: Path) -> Media:
+    """Send a recording to be preprocessed.
+
+    Raises:
+        ChordaeError: no such file, no platform, or a recording it refuses; with the platform's own words.
+    """
+    if not recording.is_file():
+        raise BadInput(f"no file {recording}", "name an ECG recording: DICOM, WFDB header or .npy")
+    parts = [recording]
+    if recording.suffix == ".hea":  # a WFDB header names its signal file; both travel
+        parts += [other for other in recording.parent.glob(f"{recording.stem}.*") if other.suffix in (".dat", ".mat")]
+    files = [("file", (part.name, part.read_bytes())) for part in parts]
+    try:
+        reply = httpx.post(f"{base_url(settings)}/media", files=files, timeout=60)
+    except httpx.TransportError as error:
+        raise _no_platform(settings) from error
+    if reply.status_code != 200:
+        raise _told(_error(reply), reply.status_code)
+    return Media.model_validate(reply.json())
+
+
+def ask(settings: Settings, media: Media, question: str, probe: bool, on_stage: Stage) -> Answer:
+    """Ask the orchestrator about uploaded media; `on_stage` hears of each finished stage.
+
+    Raises:
+        ChordaeError: with the platform's own words.
+    """
+    timeout = settings.gateway.request_timeout_s
+    client = openai.OpenAI(base_url=f"{base_url(settings)}/v1", api_key="unused", max_retries=0, timeout=timeout)
+    content: Any = [
+        {"type": "image_url", "image_url": {"url": f"/media/{media.id}"}},
+        {"type": "text", "text": question},
+    ]
+    text = ""
+    try:
+        events = client.chat.completions.create(
+            model="chordae",
+            messages=[{"role": "user", "content": content}],
+            stream=True,
+            extra_body={"chordae": {"probe": probe}},
+        )
+        for event in events:
+            text += event.choices[0].delta.content or ""
+            extension: dict[str, Any] = (event.model_extra or {}).get("chordae", {})
+            if "stage" in extension:
+                on_stage(extension["stage"], extension["seconds"])
+            elif extension:
+                return Answer.model_validate(extension | {"text": text})
+    except openai.APIConnectionError as error:
+        raise _no_platform(settings) from error
+    except openai.APIStatusError as error:
+        raise _told(error.body, error.status_code) from error
+    except openai.APIError as error:  # an error event inside a stream
+        raise _told(error.body, 503) from error
+    raise ExpertUnavailable("the answer broke off", "ask again")
+
+
+def models(settings: Settings) -> list[dict[str, Any]]:
+    """What the platform serves. Raises ChordaeError if none answers."""
+    try:
+        reply = httpx.get(f"{base_url(settings)}/v1/models", timeout=10)
+    except httpx.TransportError as error:
+        raise _no_platform(settings) from error
+    if reply.status_code != 200:
+        raise _told(_error(reply), reply.status_code)
+    cards: list[dict[str, Any]] = reply.json()["data"]
+    return cards
+
+
+def timed_upload(settings: Settings, recording: Path, on_stage: Stage) -> Media:
+    """`upload`, reporting how long the preprocessing took."""
+    started = time.monotonic()
+    media = upload(settings, recording)
+    on_stage("preprocess", time.monotonic() - started)
+    return media
+
+
+def _error(reply: httpx.Response) -> Any:
+    """The error in a refusal; HAProxy's own refusals, such as 413, are not JSON."""
+    if reply.headers.get("content-type", "").startswith("application/json"):
+        return reply.json()["error"]
+    return {"message": f"HTTP {reply.status_code}: {reply.reason_phrase}"}
+
+
+def _told(error: Any, status: int) -> ChordaeError:
+    message = error.get("message") if isinstance(error, dict) else error
+    problem, _, remedy = str(message).partition(": ")
+    told = ChordaeError(problem or "the platform refuses", remedy)
+    told.exit_code = 2 if status < 500 else 1
+    return told
+
+
+def _no_platform(settings: Settings) -> ChordaeError:
+    return ChordaeError(f"no platform answers at {base_url(settings)}", "start it with `chordae up --detach`")

@@ -1,0 +1,191 @@
+"""One vision-language expert on Ray Serve: an engine, the pictures it may see, and the name of its weights.
+
+Every replica is alone with its engine. A request is an OpenAI chat request whose pictures are `media:<id>` references;
+an answer is OpenAI's, with the provenance in the extension field `chordae`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from ray import serve
+
+from chordae.platform.engine import ChatEngine, Engine
+from chordae.platform.errors import ExpertUnavailable
+from chordae.platform.media import MediaStore
+from chordae.platform.picture import fit_picture
+from chordae.platform.schemas import Modality
+from chordae.platform.settings import Settings
+from chordae.platform.weights import fetch_checkpoint, identify, read_manifest
+
+
+class Expert:
+    """The callable behind the deployment; tests give it an engine of their own."""
+
+    def __init__(self, modality: Modality, settings: Settings, engine: ChatEngine | None = None) -> None:
+        self._settings = settings.experts[modality]
+        self._settings_digest = settings.digest()
+        self._media = MediaStore(settings.media_dir)
+        checkpoint = fetch_checkpoint(self._settings.model, self._settings.revision)
+        self._manifest = read_manifest(checkpoint)
+        self._weights = identify(checkpoint)
+        self._engine = engine or Engine(checkpoint, self._manifest.name, self._settings, self._media.directory)
+
+    async def start(self) -> None:
+        """Load the engine."""
+        await self._engine.start()
+
+    async def describe(self) -> dict[str, Any]:
+        """The model card of OpenAI's `/v1/models`, with the weights' digest."""
+        return {
+            "id": self._manifest.name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "chordae",
+            "chordae": {"weights": self._weights.model_dump()},
+        }
+
+    async def chat(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """One chat completion. Raises BadInput, UnknownMedia or ExpertUnavailable; never answers with nothing."""
+        return self._told(await self._engine.chat(self._prepare(request, request_id)), request, request_id)
+
+    def _told(self, answer: dict[str, Any], request: dict[str, Any], request_id: str) -> dict[str, Any]:
+        if not all((choice["message"].get("content") or "").strip() for choice in answer["choices"]):
+            raise ExpertUnavailable(f"{self._manifest.name} gave an empty answer", "ask again, or ask it differently")
+        return answer | {"model": self._manifest.name, "chordae": self._provenance(request, request_id)}
+
+    async def chat_together(
+        self, requests: list[dict[str, Any]], request_id: str
+    ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+        """Chat completions that share a picture, as (index, answer) in the order they end.
+
+        The others start when the first has its first token: by then its picture is encoded and prefilled, vLLM's caches
+        serve it to all, and the first goes on decoding in the same batch (DESIGN.md, decision 3). One replica and one
+        weights version answer them all.
+        """
+        lead_prefilled = asyncio.Event()
+        tasks = {asyncio.create_task(self._lead(requests[0], request_id, lead_prefilled)): 0}
+        try:
+            waiting = asyncio.create_task(lead_prefilled.wait())
+            await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            for index, request in enumerate(requests[1:], start=1):
+                tasks[asyncio.create_task(self.chat(request, f"{request_id}-{index}"))] = index
+            pending = set(tasks)
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield tasks[task], task.result()
+        finally:
+            for task in tasks:  # a failed or abandoned one takes the rest with it
+                task.cancel()
+
+    async def _lead(self, request: dict[str, Any], request_id: str, prefilled: asyncio.Event) -> dict[str, Any]:
+        """`chat`, saying when the first token came."""
+        prepared = self._prepare(request, request_id) | {"stream_options": {"include_usage": True}}
+        text, finish, usage = "", None, None
+        async for event in self._engine.stream(prepared):
+            if event.startswith("data: [DONE]"):
+                break
+            chunk = json.loads(event.removeprefix("data: "))
+            if "error" in chunk:
+                raise ExpertUnavailable(f"{self._manifest.name} failed: {chunk['error']['message']}", "ask again")
+            usage = chunk.get("usage") or usage
+            for choice in chunk["choices"]:
+                text += choice["delta"].get("content") or ""
+                finish = choice["finish_reason"] or finish
+                if text:
+                    prefilled.set()
+        message = {"role": "assistant", "content": text}
+        return self._told(
+            {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage},
+            request,
+            request_id,
+        )
+
+    async def stream(self, request: dict[str, Any], request_id: str) -> AsyncIterator[str]:
+        """The provenance as JSON, then vLLM's server-sent events, the last `data: [DONE]`."""
+        events = self._engine.stream(self._prepare(request, request_id))
+        first = await anext(events)  # errors in the request surface here, before anything was sent
+        yield json.dumps(self._provenance(request, request_id))
+        yield first
+        async for event in events:
+            yield event
+
+    async def check_health(self) -> None:
+        """Ray Serve replaces the replica when this raises."""
+        await self._engine.check_health()
+
+    def __del__(self) -> None:
+        self._engine.stop()
+
+    def _provenance(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
+        return {
+            "request_id": request_id,
+            "weights": [self._weights.model_dump()],
+            "media": media_ids(request),
+            "settings_digest": self._settings_digest,
+        }
+
+    def _prepare(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """Name the model, point media references at files, and keep the answer within the settings' length."""
+        wanted = request.get("max_completion_tokens") or request.get("max_tokens") or self._settings.max_answer_tokens
+        prepared = {key: value for key, value in request.items() if key not in ("max_tokens", "model")}
+        return prepared | {
+            "model": self._manifest.name,
+            "request_id": request_id,
+            "temperature": request.get("temperature", 0.0),  # the same picture and question give the same answer
+            "max_completion_tokens": min(wanted, self._settings.max_answer_tokens),
+            "messages": [self._with_files(message) for message in request["messages"]],
+        }
+
+    def _with_files(self, message: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(message["content"], str):
+            return message
+        return message | {"content": [self._with_file(part) for part in message["content"]]}
+
+    def _with_file(self, part: dict[str, Any]) -> dict[str, Any]:
+        if part["type"] != "image_url":
+            return part
+        media_id = part["image_url"]["url"].removeprefix("media:")
+        return part | {"image_url": {"url": self._picture(media_id).as_uri()}, "uuid": media_id}
+
+    def _picture(self, media_id: str) -> Path:
+        """The picture at the size this model was trained on, made once for each media."""
+        path = self._media.path(media_id)
+        if self._manifest.picture is None:
+            return path
+        width, height = self._manifest.picture
+        derived = self._media.directory / f"{media_id}.{width}x{height}.png"
+        if not derived.is_file():
+            fitted = fit_picture(np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR), np.uint8), (width, height))
+            self._media.derive(media_id, f"{width}x{height}", cv2.imencode(".png", fitted)[1].tobytes())
+        return derived
+
+
+def media_ids(request: dict[str, Any]) -> list[str]:
+    """Ids of the media a chat request refers to, in order."""
+    return [
+        part["image_url"]["url"].removeprefix("media:")
+        for message in request["messages"]
+        if not isinstance(message["content"], str)
+        for part in message["content"]
+        if part["type"] == "image_url"
+    ]
+
+
+class LoadedExpert(Expert):
+    """`Expert` with its engine loaded: a replica is ready once this constructor returns."""
+
+    async def __init__(self, modality: Modality, settings: Settings) -> None:  # type: ignore[misc]
+        super().__init__(modality, settings)
+        await self.start()
+
+
+ExpertDeployment: Any = serve.deployment(LoadedExpert)

@@ -1,0 +1,182 @@
+"""OpenAI's chat completions as chordae takes and gives them: which fields, which media, how errors look.
+
+Provenance and probe results go into response headers and one extension field, `chordae`; structured data in OpenAI's
+own `metadata` breaks the official client.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chordae.platform.errors import BadInput, ChordaeError
+from chordae.platform.schemas import Answer, Question
+
+_MEDIA = re.compile(r"(?:media:|/media/)?([0-9a-f]{64})")
+
+# What to do with a picture that came as a `data:` URL: keep it, and say under which id.
+KeepDataUrl = Callable[[str], str]
+
+
+class ChordaeOptions(BaseModel):
+    """The request's extension field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    probe: bool = True
+
+
+class ChatRequest(BaseModel):
+    """The fields of OpenAI's request that chordae honours; others are refused rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    messages: list[dict[str, Any]]
+    model: str = "chordae"
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    n: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    response_format: dict[str, Any] | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    chordae: ChordaeOptions = ChordaeOptions()
+
+
+def parse(body: bytes, keep: KeepDataUrl, longest: int) -> ChatRequest:
+    """A request with its media referred to as `media:<id>` and put before the text of their message.
+
+    Raises:
+        BadInput: not JSON, an unsupported field, an empty or overlong question, media from elsewhere.
+    """
+    try:
+        request = ChatRequest.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{field or 'body'}: {first['msg']}", "send OpenAI's chat completion fields as JSON") from error
+    messages = [_normalise(message, keep) for message in request.messages]
+    questions = [text_of(message) for message in messages if message["role"] == "user"]
+    if not questions or not questions[-1].strip():
+        raise BadInput("the question is empty", "put it in the last user message")
+    if len(questions[-1]) > longest:
+        raise BadInput(f"the question has {len(questions[-1])} characters", f"shorten it to {longest} or fewer")
+    return request.model_copy(update={"messages": messages})
+
+
+def _normalise(message: dict[str, Any], keep: KeepDataUrl) -> dict[str, Any]:
+    role, content = message.get("role"), message.get("content")
+    if role not in ("system", "user", "assistant"):
+        raise BadInput(f"unknown role {role!r}", "use system, user or assistant")
+    if isinstance(content, str):
+        return {"role": role, "content": content}
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise BadInput("a message has no content", "send text, or a list of text and image_url parts")
+    media: list[dict[str, Any]] = []
+    text: list[dict[str, Any]] = []
+    for part in content:
+        if part.get("type") == "image_url" and isinstance(part.get("image_url"), dict):
+            media.append({"type": "image_url", "image_url": {"url": f"media:{_media_id(part['image_url'], keep)}"}})
+        elif part.get("type") == "text" and isinstance(part.get("text"), str):
+            text.append({"type": "text", "text": part["text"]})
+        else:
+            raise BadInput(f"unsupported content part {part.get('type')!r}", "send text and image_url parts")
+    return {"role": role, "content": media + text}
+
+
+def _media_id(image_url: dict[str, Any], keep: KeepDataUrl) -> str:
+    url = image_url.get("url")
+    if isinstance(url, str) and url.startswith("data:"):
+        return keep(url)
+    if isinstance(url, str) and (match := _MEDIA.fullmatch(url)):
+        return match[1]
+    raise BadInput(
+        "pictures are not fetched from other addresses", "send a data: URL, or the id of media uploaded here"
+    )
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """The text of a normalised message."""
+    if isinstance(message["content"], str):
+        return message["content"]
+    return "\n".join(part["text"] for part in message["content"] if part["type"] == "text")
+
+
+def question_of(request: ChatRequest) -> Question:
+    """The last user message as a question, with the media of the whole conversation."""
+    from chordae.deployments.expert import media_ids
+
+    asked = [message for message in request.messages if message["role"] == "user"][-1]
+    return Question(text=text_of(asked).strip(), media=tuple(dict.fromkeys(media_ids({"messages": request.messages}))))
+
+
+def for_engine(request: ChatRequest) -> dict[str, Any]:
+    """The fields that the caller set and an engine understands."""
+    return request.model_dump(exclude_none=True, exclude={"chordae", "model", "stream", "user", "metadata"})
+
+
+def completion(answer: Answer, model: str) -> dict[str, Any]:
+    """The orchestrator's answer as an OpenAI chat completion."""
+    return {
+        "id": f"chatcmpl-{answer.provenance.request_id}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": answer.text},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+        ],
+        "chordae": answer.model_dump(mode="json", exclude={"text"}),
+    }
+
+
+def event(
+    request_id: str, model: str, text: str = "", finish: str | None = None, extension: dict[str, Any] | None = None
+) -> str:
+    """One server-sent event holding an OpenAI chunk."""
+    chunk: dict[str, Any] = {
+        "id": f"chatcmpl-{request_id}",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [
+            {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": finish, "logprobs": None}
+        ],
+    }
+    return f"data: {json.dumps(chunk | ({'chordae': extension} if extension else {}))}\n\n"
+
+
+def error_body(error: ChordaeError) -> dict[str, Any]:
+    """The same text as on the command line, in OpenAI's shape."""
+    return {"error": {"message": str(error), "type": error.code, "param": None, "code": error.code}}
+
+
+def provenance_headers(provenance: dict[str, Any]) -> dict[str, str]:
+    """Provenance for clients that see only headers."""
+    weights = provenance["weights"]
+    return {
+        "x-request-id": provenance["request_id"],
+        "x-chordae-weights": ",".join(f"{w['name']}@{w['version']}:{w['digest'][:16]}" for w in weights),
+        "x-chordae-media": ",".join(provenance["media"]),
+        "x-chordae-settings": provenance["settings_digest"],
+    }

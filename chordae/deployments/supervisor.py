@@ -1,0 +1,237 @@
+"""One process that owns a running platform: Ray (unless a cluster is joined), the Serve application, HAProxy.
+
+`chordae up` runs it in the foreground; `--detach` starts it as a session of its own and waits until it is ready.
+Whatever it started ends with it. Its state file tells other commands where it is and what it is doing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from chordae.platform.errors import BadSettings, ChordaeError
+from chordae.platform.settings import Settings, load_settings
+
+Progress = Callable[[str], None]
+
+GiB = 1024**3
+_NOTHING_SENT_HOME = {"RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def check_machine(settings: Settings) -> None:
+    """Can the platform start here?
+
+    Raises:
+        BadSettings: a port is taken, or too little memory is available; says which and what to do.
+    """
+    services = settings.outer_ports() | {"internal": settings.gateway.internal_port}
+    for service, port in services.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.gateway.host, port))
+            except OSError as error:
+                raise BadSettings(
+                    f"port {port} ({service}) is taken", "stop what uses it (`chordae down`?) or set another port"
+                ) from error
+    needed, free = settings.cluster.min_free_memory_bytes, psutil.virtual_memory().available
+    if settings.cluster.address is None and free < needed:
+        raise BadSettings(
+            f"{free / GiB:.1f} GiB of memory available, {needed / GiB:.1f} GiB needed",
+            "close other programs, or lower cluster.min_free_memory_bytes if you know better",
+        )
+
+
+def run(settings: Settings, progress: Progress) -> None:
+    """Start everything, stay until SIGINT or SIGTERM, end everything.
+
+    Raises:
+        BadSettings: the machine or the settings do not allow it.
+        ChordaeError: an expert did not start; says why.
+    """
+    check_machine(settings)
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    with _state(settings, progress) as tell, _platform(settings, tell, stop):
+        if not stop.is_set():
+            tell("ready")
+        while not stop.wait(1):
+            pass
+        tell("stopping: running answers finish first")
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+
+@contextmanager
+def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iterator[None]:
+    os.environ.update({name: value for name, value in _NOTHING_SENT_HOME.items() if name not in os.environ})
+    tell("starting Ray")
+    import ray
+    from ray import serve
+
+    from chordae.deployments import frontdoor
+    from chordae.deployments.app import NAME, graph
+
+    cluster = settings.cluster
+    if cluster.address is None:
+        ray.init(
+            address="local",
+            num_cpus=cluster.num_cpus,
+            object_store_memory=cluster.object_store_bytes,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    else:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    _stop_on_signals(stop)  # ray.init put its own handlers in place, which end the process without cleaning up
+    door: subprocess.Popen[bytes] | None = None
+    try:
+        tell("starting Ray Serve")
+        serve.start(
+            http_options={"host": "127.0.0.1", "port": settings.gateway.internal_port},
+            logging_config={"log_level": "WARNING", "enable_access_log": False},
+        )
+        tell(f"loading {', '.join(settings.experts)} expert and the embedding model (about a minute on a laptop)")
+        try:
+            serve.run(graph(settings), name=NAME, route_prefix="/")
+        except RuntimeError as error:
+            raise BadSettings("an expert did not start", _reason(serve, NAME) or str(error)) from error
+        door = frontdoor.start(settings)
+        _wait_for_health(settings, door, stop)
+        yield
+    finally:
+        if door is not None:
+            door.send_signal(signal.SIGUSR1)  # HAProxy: no new connections, running ones finish
+            try:
+                door.wait(5)
+            except subprocess.TimeoutExpired:
+                door.kill()
+        serve.shutdown()
+        ray.shutdown()
+
+
+def _reason(serve: Any, name: str) -> str:
+    """The last line that a failing deployment left, if there is one."""
+    application = serve.status().applications.get(name)
+    messages = [d.message for d in application.deployments.values() if d.message] if application else []
+    lines = [line.strip() for message in messages for line in message.splitlines() if "Error" in line or ": " in line]
+    return lines[-1] if lines else ""
+
+
+def _wait_for_health(settings: Settings, door: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not stop.is_set():
+        if door.poll() is not None:
+            raise ChordaeError("HAProxy ended at once", f"see {settings.data_dir / 'haproxy' / 'haproxy.log'}")
+        if is_healthy(settings):
+            return
+        time.sleep(0.2)
+    if not stop.is_set():
+        raise ChordaeError("the platform does not answer on its own port", "see Ray's logs with `ray logs`")
+
+
+def is_healthy(settings: Settings) -> bool:
+    """Whether the orchestrator's port answers."""
+    try:
+        return httpx.get(f"{base_url(settings)}/health", timeout=5, verify=False).status_code == 200  # noqa: S501
+    except httpx.TransportError:
+        return False
+
+
+def base_url(settings: Settings) -> str:
+    """Where the orchestrator's port is, seen from this machine."""
+    host = "127.0.0.1" if settings.gateway.host == "0.0.0.0" else settings.gateway.host  # noqa: S104
+    return f"{'https' if settings.gateway.tls_certificate else 'http'}://{host}:{settings.gateway.port}"
+
+
+def start_detached(config: Path, progress: Progress) -> int:
+    """Start `chordae up` as a process of its own; returns its pid once it is ready.
+
+    Raises:
+        ChordaeError: it ended before it was ready; says why.
+    """
+    settings = load_settings(config)
+    if read_state(settings) is not None:
+        raise BadSettings("a platform is already running here", "stop it with `chordae down`")
+    check_machine(settings)
+    log_path = settings.data_dir / "platform.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "chordae.cli", "up", "--config", str(config)]
+    with log_path.open("wb") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+    said = ""
+    try:
+        while child.poll() is None:
+            state = read_state(settings)
+            if state is not None and state["pid"] == child.pid and state["stage"] != said:
+                said = state["stage"]
+                progress(said)
+            if said == "ready":
+                return child.pid
+            time.sleep(0.2)
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    lines = [line for line in log_path.read_text(errors="replace").splitlines() if line.strip()]
+    raise ChordaeError(lines[-1] if lines else "the platform ended while starting", f"details: {log_path}")
+
+
+def stop_running(settings: Settings) -> bool:
+    """Ask the running platform to stop and wait until it has; False if none runs."""
+    state = read_state(settings)
+    if state is None:
+        return False
+    process = psutil.Process(state["pid"])
+    process.terminate()
+    process.wait()
+    return True
+
+
+def read_state(settings: Settings) -> dict[str, Any] | None:
+    """Pid and stage of the platform that runs from this data directory, or None."""
+    path = _state_path(settings)
+    try:
+        state: dict[str, Any] = json.loads(path.read_text())
+        same = abs(psutil.Process(state["pid"]).create_time() - state["born"]) < 1
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+    return state if same else None  # a reused pid after a crash is not our platform
+
+
+@contextmanager
+def _state(settings: Settings, progress: Progress) -> Iterator[Progress]:
+    path = _state_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def tell(stage: str) -> None:
+        progress(stage)
+        fresh = path.with_suffix(".part")
+        fresh.write_text(json.dumps({"pid": os.getpid(), "born": psutil.Process().create_time(), "stage": stage}))
+        fresh.replace(path)
+
+    try:
+        yield tell
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _state_path(settings: Settings) -> Path:
+    return settings.data_dir / "platform.json"

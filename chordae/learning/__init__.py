@@ -1,0 +1,1 @@
+"""Ray Train: how the experts are made, and how they are judged."""

@@ -1,0 +1,1 @@
+"""What every room stands on: settings, nouns, engine, media store. Imports no other room."""

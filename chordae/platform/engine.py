@@ -1,0 +1,172 @@
+"""vLLM behind one class: an OpenAI chat request in, an OpenAI chat answer out.
+
+The only module that imports vLLM. It knows nothing of Serve, media ids, probing or patients: pictures arrive as `file:`
+URLs below the media directory it was given. The CPU and the CUDA build differ only in settings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol
+
+from chordae.platform.errors import BadInput, BadSettings, ChordaeError, ExpertUnavailable
+from chordae.platform.settings import ExpertSettings
+from chordae.platform.torch_libs import mend_torchvision_in_children
+
+GiB = 1024**3
+
+# vLLM reads these when it is imported. nobind: its default pins threads to cores, two engines to the same ones.
+_ENVIRONMENT = {
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+}
+
+
+class ChatEngine(Protocol):
+    """What an expert needs of an engine; tests have one without a model."""
+
+    async def start(self) -> None: ...
+
+    async def chat(self, request: dict[str, Any]) -> dict[str, Any]: ...
+
+    def stream(self, request: dict[str, Any]) -> AsyncIterator[str]: ...
+
+    async def check_health(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Engine:
+    """One model in vLLM's `AsyncLLM`, spoken to through vLLM's own OpenAI serving classes."""
+
+    def __init__(self, checkpoint: Path, name: str, settings: ExpertSettings, media_dir: Path) -> None:
+        self._checkpoint, self._name, self._settings, self._media_dir = checkpoint, name, settings, media_dir
+        self._llm: Any = None
+        self._serving: Any = None
+
+    async def start(self) -> None:
+        """Load the weights and warm up; tens of seconds.
+
+        Raises:
+            BadSettings: vLLM refuses the checkpoint or the settings.
+        """
+        for variable, value in _ENVIRONMENT.items():
+            os.environ.setdefault(variable, value)
+        mend_torchvision_in_children()
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
+        from vllm.entrypoints.openai.models.protocol import BaseModelPath
+        from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+        from vllm.renderers.online_renderer import OnlineRenderer
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        knobs = self._settings.engine
+        arguments: dict[str, Any] = {
+            "model": str(self._checkpoint),
+            "served_model_name": [self._name],
+            "dtype": knobs.dtype,
+            "enforce_eager": knobs.enforce_eager,
+            "max_model_len": knobs.max_model_len,
+            "max_num_seqs": knobs.max_num_seqs,
+            "max_num_batched_tokens": knobs.max_num_batched_tokens,
+            "block_size": knobs.block_size,
+            "kv_cache_memory_bytes": knobs.kv_cache_bytes,
+            "gpu_memory_utilization": knobs.gpu_memory_utilization,
+            "mm_processor_cache_gb": knobs.processor_cache_gib,
+            "limit_mm_per_prompt": {"image": 1, "video": 0},
+            "allowed_local_media_path": str(self._media_dir.resolve()),
+            "allowed_media_domains": ["none.invalid"],  # nothing is fetched on a caller's behalf
+            "enable_prefix_caching": True,  # the probes of one picture share its prefill (DESIGN.md, decision 3)
+            "enable_log_requests": False,  # prompts may hold what a clinician typed about a patient
+        }
+        try:
+            self._llm = AsyncLLM.from_engine_args(
+                AsyncEngineArgs(**{k: v for k, v in arguments.items() if v is not None})
+            )
+        except (ValueError, OSError) as error:
+            raise BadSettings(f"vLLM refuses {self._name}", str(error).split("\n")[0]) from error
+        models = OpenAIServingModels(self._llm, [BaseModelPath(name=self._name, model_path=str(self._checkpoint))])
+        renderer = OnlineRenderer(
+            model_config=self._llm.model_config,
+            renderer=self._llm.renderer,
+            request_logger=None,
+            chat_template=None,
+            chat_template_content_format="auto",
+        )
+        self._serving = OpenAIServingChat(
+            self._llm,
+            models,
+            "assistant",
+            online_renderer=renderer,
+            request_logger=None,
+            chat_template=None,
+            chat_template_content_format="auto",
+            enable_prompt_tokens_details=True,  # says how much of a probe came from the prefix cache
+        )
+
+    async def chat(self, request: dict[str, Any]) -> dict[str, Any]:
+        """An OpenAI chat completion.
+
+        Raises:
+            BadInput: the request is malformed or longer than the context.
+            ExpertUnavailable: the engine is dead.
+        """
+        answer = await self._create(request | {"stream": False})
+        return dict(answer.model_dump(mode="json", exclude_none=True))
+
+    async def stream(self, request: dict[str, Any]) -> AsyncIterator[str]:
+        """Server-sent events of OpenAI chunks, the last one `data: [DONE]`. Raises as `chat` does, before the first."""
+        async for event in await self._create(request | {"stream": True}):
+            yield event
+
+    async def check_health(self) -> None:
+        """Raises what killed the engine, if it is dead."""
+        if self._llm is None:
+            raise ExpertUnavailable(f"{self._name} has not started", "wait until /health says ok")
+        await self._llm.check_health()
+
+    def stop(self) -> None:
+        """End vLLM's processes."""
+        if self._llm is not None:
+            self._llm.shutdown()
+            self._llm = None
+
+    async def _create(self, request: dict[str, Any]) -> Any:
+        from pydantic import ValidationError
+        from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+        from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+        from vllm.exceptions import VLLMClientError
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            result = await self._serving.create_chat_completion(ChatCompletionRequest(**request))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "request"
+            raise BadInput(f"{field}: {first['msg']}", "see the OpenAI chat completions API") from error
+        except (VLLMClientError, ValueError) as error:
+            raise _refusal(str(error)) from error
+        except EngineDeadError as error:
+            raise ExpertUnavailable(
+                f"the engine of {self._name} died", "its replica is being replaced; ask again"
+            ) from error
+        if isinstance(result, ErrorResponse):
+            if result.error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise ExpertUnavailable(f"{self._name} failed: {result.error.message}", "ask again")
+            raise _refusal(result.error.message)
+        return result
+
+
+def _refusal(message: str) -> ChordaeError:
+    """vLLM's words about a request it refuses, as the project's error."""
+    line = " ".join(message.split())
+    if "context length" in line or "maximum model length" in line or "max_model_len" in line:
+        return BadInput(
+            "the question and its media are longer than the model's context", f"shorten the question ({line})"
+        )
+    return BadInput("the model refuses the request", line)

@@ -1,0 +1,71 @@
+"""Every error chordae raises on purpose.
+
+An error has one line that says what is wrong and one that says what to do about it. The command line prints both and
+exits with `exit_code`; the gateway answers with `status` and the same text. Messages never carry patients' data.
+"""
+
+
+class ChordaeError(Exception):
+    """What went wrong, and what to do about it."""
+
+    status = 500
+    code = "internal_error"
+    exit_code = 1
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.remedy}"
+
+
+class BadInput(ChordaeError):
+    """The caller sent something that cannot be used as it is."""
+
+    status = 400
+    code = "bad_input"
+    exit_code = 2
+
+
+class UnreadableRecording(BadInput):
+    """A file is not a recording that chordae can read, or not a usable one."""
+
+    status = 422
+    code = "unreadable_recording"
+
+
+class UnknownModel(BadInput):
+    """No model of that name is served here."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class UnknownMedia(BadInput):
+    """No media with that id was uploaded here."""
+
+    status = 404
+    code = "media_not_found"
+
+
+class BadSettings(ChordaeError):
+    """A configuration file, an override or the machine does not allow what was asked."""
+
+    code = "bad_settings"
+    exit_code = 2
+
+
+class ExpertUnavailable(ChordaeError):
+    """An expert did not answer; the answer is missing, not empty."""
+
+    status = 503
+    code = "expert_unavailable"
+
+
+class Overloaded(ChordaeError):
+    """More questions are waiting than the settings allow."""
+
+    status = 429
+    code = "overloaded"

@@ -1,0 +1,90 @@
+"""Content-addressed pictures on disk: written once, atomically, and passed by reference.
+
+The directory is on a file system that every node mounts. The same bytes under the same preprocessing version are the
+same media, whoever sends them and however often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from chordae.platform.errors import UnknownMedia
+from chordae.platform.schemas import Media, Modality
+
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class MediaStore:
+    """Media below one directory: `<id>.png` and, for media that a model looks at, `<id>.json`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.resolve()
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def put(
+        self,
+        png: bytes,
+        modality: Modality,
+        version: str,
+        sidecar: dict[str, object] | None = None,
+        people: bytes | None = None,
+    ) -> Media:
+        """Keep a picture, its sidecar and, if given, the picture for people; returns once they are on disk."""
+        companion = None if people is None else self._write_picture(people, version)
+        media = Media(
+            id=self._write_picture(png, version), modality=modality, companion=companion, sidecar=sidecar or {}
+        )
+        _write_once(self.directory / f"{media.id}.json", media.model_dump_json(indent=1).encode())
+        return media
+
+    def get(self, media_id: str) -> Media:
+        """The media of that id.
+
+        Raises:
+            UnknownMedia: nothing was uploaded here under that id.
+        """
+        if not _ID.fullmatch(media_id) or not (path := self.directory / f"{media_id}.json").is_file():
+            raise UnknownMedia("no such media here", "upload the recording first: POST /media")
+        return Media.model_validate(json.loads(path.read_text()))
+
+    def path(self, media_id: str) -> Path:
+        """Where the picture of that id lies (a companion's too). Raises UnknownMedia."""
+        if not _ID.fullmatch(media_id) or not (path := self.directory / f"{media_id}.png").is_file():
+            raise UnknownMedia("no such media here", "upload the recording first: POST /media")
+        return path
+
+    def derive(self, media_id: str, suffix: str, png: bytes) -> Path:
+        """Keep a picture made from that media, such as its reduced size for one model, and say where it lies."""
+        path = self.directory / f"{media_id}.{suffix}.png"
+        _write_once(path, png)
+        return path
+
+    def _write_picture(self, png: bytes, version: str) -> str:
+        media_id = hashlib.sha256(version.encode() + b"\0" + png).hexdigest()
+        _write_once(self.directory / f"{media_id}.png", png)
+        return media_id
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write beside, flush to disk, rename: a reader sees nothing or everything, also after SIGKILL or power loss."""
+    if path.exists():
+        return
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

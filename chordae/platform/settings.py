@@ -1,0 +1,214 @@
+"""Every knob of the platform, in one tree.
+
+Values come, strongest first, from the environment (`CHORDAE_ORCHESTRATOR__THRESHOLD=0.5`: a double underscore goes one
+level down), from one YAML file, and from the defaults written here. Unknown keys are refused. `chordae config` prints
+each knob with its meaning, default and current value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from chordae.platform.errors import BadSettings
+
+MiB = 1024**2
+GiB = 1024**3
+
+
+class Knobs(BaseModel):
+    """A branch of the tree: frozen, and strict about names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClusterSettings(Knobs):
+    address: str | None = Field(None, description="Ray cluster to join ('auto' on a cluster's node); none: start one")
+    num_cpus: int | None = Field(None, ge=1, description="Cores that a cluster started here offers; none: all")
+    object_store_bytes: int = Field(256 * MiB, ge=80 * MiB, description="Ray object store of a cluster started here")
+    min_free_memory_bytes: int = Field(
+        5 * GiB, ge=0, description="Refuse to start with less memory available than this"
+    )
+
+
+class EngineSettings(Knobs):
+    """What vLLM is given. The CPU build needs eager mode, float32 and a fixed KV cache (DESIGN.md, traps)."""
+
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field("auto", description="Number format of the weights")
+    enforce_eager: bool = Field(False, description="No graph capture or compilation; always true on CPU")
+    max_model_len: int = Field(8192, ge=256, description="Longest prompt + answer, tokens")
+    max_num_seqs: int = Field(64, ge=1, description="Sequences decoded together")
+    max_num_batched_tokens: int | None = Field(None, description="Tokens in one engine step; none: vLLM's choice")
+    block_size: int | None = Field(None, description="KV-cache block, tokens; only whole blocks are shared by probes")
+    kv_cache_bytes: int | None = Field(None, description="KV cache; none: what gpu_memory_utilization leaves")
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="Share of the GPU's memory the engine takes")
+    processor_cache_gib: float = Field(4, ge=0, description="Cache of preprocessed pictures, GiB")
+
+
+class ReplicaSettings(Knobs):
+    """How many copies of a deployment run, and when they refuse work."""
+
+    min_replicas: int = Field(1, ge=1, description="Never fewer than this")
+    max_replicas: int = Field(1, ge=1, description="Never more than this")
+    target_ongoing_requests: float = Field(16, gt=0, description="Autoscaler aims at this many requests a replica")
+    max_ongoing_requests: int = Field(64, ge=1, description="A replica works on at most this many")
+    max_queued_requests: int = Field(
+        256, ge=-1, description="More waiting than this are refused with 429; -1: no limit"
+    )
+    num_cpus: float = Field(1, ge=0, description="Cores Ray reserves for a replica")
+    num_gpus: float = Field(0, ge=0, description="GPUs Ray reserves for a replica")
+    drain_timeout_s: float = Field(120, gt=0, description="A stopping replica may take this long to finish its answers")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ReplicaSettings:
+        if self.max_replicas < self.min_replicas:
+            raise ValueError("max_replicas is below min_replicas")
+        return self
+
+
+class ExpertSettings(Knobs):
+    model: str = Field(description="Model directory, or a Hugging Face repository")
+    revision: str | None = Field(None, description="Commit of that repository; pin it in production")
+    port: int = Field(ge=1, le=65535, description="Outer port of this expert's OpenAI-compatible API")
+    max_answer_tokens: int = Field(512, ge=1, description="Longest answer, tokens")
+    engine: EngineSettings = Field(default_factory=lambda: EngineSettings(), description="What vLLM is given")
+    replicas: ReplicaSettings = Field(default_factory=lambda: ReplicaSettings(), description="Scaling and limits")
+
+
+class OrchestratorSettings(Knobs):
+    alpha: float = Field(0.5, ge=0, le=1, description="Weight of rephrase agreement; the rest weighs the image delta")
+    threshold: float = Field(
+        0.5, ge=0, le=1, description="Confidence below this gets the disclaimer. Conservative until calibrated"
+    )
+    expert_timeout_s: float = Field(60, gt=0, description="An expert that has not answered by then is unavailable")
+    replicas: ReplicaSettings = Field(
+        default_factory=lambda: ReplicaSettings(num_cpus=0), description="Scaling and limits"
+    )
+
+
+class GatewaySettings(Knobs):
+    host: str = Field("127.0.0.1", description="Address the outer ports listen on; 0.0.0.0 on a cluster, behind TLS")
+    port: int = Field(8080, ge=1, le=65535, description="Outer port of the orchestrator and of all models")
+    internal_port: int = Field(8100, ge=1, le=65535, description="Ray Serve's own HTTP proxy; not for clients")
+    tls_certificate: Path | None = Field(None, description="PEM with certificate and key; none: plain HTTP")
+    max_upload_bytes: int = Field(64 * MiB, ge=1, description="Largest request body")
+    max_question_characters: int = Field(4000, ge=1, description="Longest question")
+    request_timeout_s: float = Field(300, gt=0, description="A request that takes longer is cut off")
+    max_connections: int = Field(1000, ge=1, description="Clients connected at once")
+    replicas: ReplicaSettings = Field(
+        default_factory=lambda: ReplicaSettings(num_cpus=0), description="Scaling and limits"
+    )
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="CHORDAE_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(
+        Path("var"), description="Media, logs and run state; on a cluster a file system that every node mounts"
+    )
+    cluster: ClusterSettings = Field(default_factory=lambda: ClusterSettings(), description="The Ray cluster")
+    experts: dict[str, ExpertSettings] = Field(default_factory=dict, description="One expert a modality: ecg")
+    orchestrator: OrchestratorSettings = Field(default_factory=lambda: OrchestratorSettings(), description="Probing")
+    gateway: GatewaySettings = Field(default_factory=lambda: GatewaySettings(), description="The API")
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        ports = self.outer_ports() | {"internal": self.gateway.internal_port}
+        if len(set(ports.values())) < len(ports):
+            raise ValueError(f"two services share a port: {ports}")
+        unknown = set(self.experts) - {"ecg"}
+        if unknown:
+            raise ValueError(f"no expert for modality {sorted(unknown)}; this version has: ecg")
+        return self
+
+    def outer_ports(self) -> dict[str, int]:
+        """Port by service: `chordae` is the orchestrator, the others are experts by modality."""
+        return {"chordae": self.gateway.port} | {name: expert.port for name, expert in self.experts.items()}
+
+    @property
+    def media_dir(self) -> Path:
+        """Where the media store lies."""
+        return self.data_dir / "media"
+
+    def digest(self) -> str:
+        """SHA-256 over every current value: two answers with the same digest ran under the same settings."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Settings from a YAML file, or the defaults alone, and the environment. Relative paths are the caller's.
+
+    Raises:
+        BadSettings: unreadable file, unknown key or value out of range; names the key.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = YamlConfigSettingsSource(Settings, yaml_file=path)() if path.is_file() else _missing(path)
+        except (yaml.YAMLError, ValueError, TypeError) as error:
+            raise BadSettings(f"{path} is not a YAML mapping", str(error).replace("\n", " ")) from error
+    strays = [name for name in os.environ if name.startswith("CHORDAE_") and not _known_override(name)]
+    if strays:
+        raise BadSettings(f"no such setting: {', '.join(sorted(strays))}", "`chordae config` lists every knob")
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise BadSettings(f"{key}: {first['msg']}", "`chordae config` lists every knob and its meaning") from error
+
+
+def _missing(path: Path) -> dict[str, Any]:
+    raise BadSettings(f"no settings file {path}", "name one with --config, for example configs/laptop.yaml")
+
+
+# Read elsewhere, not knobs of the platform: where tests find recordings, which file the command line loads.
+_NOT_KNOBS = {"CHORDAE_DATA", "CHORDAE_CONFIG"}
+
+
+def _known_override(name: str) -> bool:
+    return name in _NOT_KNOBS or name.removeprefix("CHORDAE_").split("__")[0].lower() in Settings.model_fields
+
+
+def knobs(settings: Settings) -> Iterator[tuple[str, str, str, Any]]:
+    """Every knob as (dotted name, meaning, default, current value)."""
+    yield from _walk("", settings)
+
+
+def _walk(prefix: str, branch: BaseModel) -> Iterator[tuple[str, str, str, Any]]:
+    for name, field in type(branch).model_fields.items():
+        value, dotted = getattr(branch, name), f"{prefix}{name}"
+        if isinstance(value, BaseModel):
+            yield from _walk(f"{dotted}.", value)
+        elif isinstance(value, dict):
+            for key, child in value.items():
+                yield from _walk(f"{dotted}.{key}.", child)
+        else:
+            default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
+            yield dotted, field.description or "", default, value

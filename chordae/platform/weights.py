@@ -1,0 +1,71 @@
+"""Which weights are these? Names a checkpoint by what is in it, not by where it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from chordae.platform.errors import BadSettings
+from chordae.platform.schemas import WeightsVersion
+
+MANIFEST = "manifest.json"
+
+
+class Manifest(BaseModel):
+    """What a checkpoint of this project says about itself; foreign checkpoints have none."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    version: str
+    layout: Literal["marcus"] = "marcus"
+    picture: tuple[int, int] | None = None  # width, height in px that the model sees; none: the media as it is
+
+
+def fetch_checkpoint(model: str, revision: str | None) -> Path:
+    """The directory of a model named by path, or by Hugging Face repository (downloaded once to the node's cache).
+
+    Raises:
+        BadSettings: no such directory, and not a repository that can be reached.
+    """
+    if (path := Path(model)).is_dir():
+        return path.resolve()
+    if model.startswith((".", "/")) or model.count("/") != 1 or path.parent.is_dir():
+        raise BadSettings(f"no model directory {model}", "set experts.<modality>.model to a checkpoint")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, revision=revision))
+    except (OSError, ValueError) as error:
+        raise BadSettings(
+            f"cannot fetch {model}", "check the name, the revision and the network; or give a path"
+        ) from error
+
+
+def read_manifest(checkpoint: Path) -> Manifest:
+    """The checkpoint's manifest, or one made from its directory's name where there is none.
+
+    Raises:
+        BadSettings: no such directory, or no weights in it.
+    """
+    if not any(checkpoint.glob("*.safetensors")):
+        raise BadSettings(f"no weights (*.safetensors) in {checkpoint}", "set experts.<modality>.model to a checkpoint")
+    path = checkpoint / MANIFEST
+    if not path.is_file():
+        return Manifest(name=checkpoint.name, version="unversioned")
+    return Manifest.model_validate(json.loads(path.read_text()))
+
+
+def identify(checkpoint: Path) -> WeightsVersion:
+    """Name, version and digest: SHA-256 over the sorted (name, SHA-256) of every file but the model card."""
+    manifest = read_manifest(checkpoint)
+    whole = hashlib.sha256()
+    for path in sorted(checkpoint.iterdir()):
+        if path.is_file() and path.name not in ("README.md", MANIFEST):
+            with path.open("rb") as file:
+                whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return WeightsVersion(name=manifest.name, version=manifest.version, digest=whole.hexdigest())

@@ -1,0 +1,1 @@
+"""Raw hospital files -> model-ready media."""
