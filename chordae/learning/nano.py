@@ -1,0 +1,219 @@
+"""A Qwen2.5-VL of a few million parameters: tokenizer, configuration, picture patches, checkpoint directory.
+
+The architecture is Qwen2.5-VL's, so that transformers and vLLM load the directory like any larger checkpoint. Three
+choices differ, each for a reason: every vision block attends to the whole picture (windows are a Python loop on CPU),
+embeddings are untied (an in-place reload of tied ones keeps the old output weights on CPU), and the tokenizer is
+trained on the project's own sentences, one token per digit.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from chordae.platform.torch_libs import mend_torchvision
+
+mend_torchvision()  # transformers imports torchvision
+
+from transformers import (  # noqa: E402
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+)
+
+PATCH, MERGE, TEMPORAL = 14, 2, 2
+# Normalisation of OpenAI's CLIP, which Qwen2-VL's image processor applies.
+MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
+STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
+
+SYSTEM_PROMPT = "You are an ECG expert."
+PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+IMAGE_PAD, VIDEO_PAD = "<|image_pad|>", "<|video_pad|>"
+SPECIAL_TOKENS = (PAD, START, END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
+
+# Qwen2's own splitting rule: letters in runs, every digit alone.
+SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+# Media first, then text, whatever the order in the request: all questions on one picture share a prefix.
+CHAT_TEMPLATE = (
+    "{%- if not messages or messages[0]['role'] != 'system' -%}"
+    "{{- '<|im_start|>system\n" + SYSTEM_PROMPT + "<|im_end|>\n' -}}{%- endif -%}"
+    "{%- for message in messages -%}{{- '<|im_start|>' + message['role'] + '\n' -}}"
+    "{%- if message['content'] is string -%}{{- message['content'] -}}"
+    "{%- else -%}"
+    "{%- for part in message['content'] -%}"
+    "{%- if part['type'] in ('image', 'image_url') or 'image' in part or 'image_url' in part -%}"
+    "{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}"
+    "{%- elif part['type'] in ('video', 'video_url') or 'video' in part -%}"
+    "{{- '<|vision_start|><|video_pad|><|vision_end|>' -}}"
+    "{%- endif -%}{%- endfor -%}"
+    "{%- for part in message['content'] -%}{%- if part['type'] == 'text' -%}{{- part['text'] -}}"
+    "{%- endif -%}{%- endfor -%}"
+    "{%- endif -%}{{- '<|im_end|>\n' -}}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
+).replace("\n", "\\n")  # inside Jinja strings
+
+
+@dataclass(frozen=True)
+class NanoShape:
+    """Sizes of a nano model. Head widths are ones that vLLM's CPU attention supports (32, 64, ...)."""
+
+    vision_depth: int = 3
+    vision_width: int = 160
+    vision_heads: int = 5
+    vision_mlp: int = 432
+    depth: int = 3
+    width: int = 192
+    heads: int = 6
+    mlp: int = 512
+    context: int = 2048
+
+
+def build_tokenizer(texts: Iterable[str], vocabulary: int = 2048) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most `vocabulary` entries, trained on `texts`; every digit is one token."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=PAD,
+        additional_special_tokens=[token for token in SPECIAL_TOKENS if token not in (PAD, END)],
+        clean_up_tokenization_spaces=False,
+        model_max_length=NanoShape.context,
+    )
+    wrapped.chat_template = CHAT_TEMPLATE
+    return wrapped
+
+
+def build_config(tokenizer: PreTrainedTokenizerFast, shape: NanoShape | None = None) -> Qwen2_5_VLConfig:
+    """The Qwen2.5-VL configuration of `shape`; the vocabulary is rounded up to a multiple of 64."""
+    shape = shape or NanoShape()
+    token = tokenizer.convert_tokens_to_ids
+    quarter = shape.width // shape.heads // 2 // 4
+    sections = [quarter, (shape.width // shape.heads // 2 - quarter) // 2]
+    sections.append(shape.width // shape.heads // 2 - sum(sections))
+    return Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": -(-len(tokenizer) // 64) * 64,
+            "hidden_size": shape.width,
+            "intermediate_size": shape.mlp,
+            "num_hidden_layers": shape.depth,
+            "num_attention_heads": shape.heads,
+            "num_key_value_heads": shape.heads,
+            "max_position_embeddings": shape.context,
+            "rms_norm_eps": 1e-6,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections},
+            "bos_token_id": None,
+            "eos_token_id": token(END),
+            "pad_token_id": token(PAD),
+            "tie_word_embeddings": False,
+        },
+        vision_config={
+            "depth": shape.vision_depth,
+            "hidden_size": shape.vision_width,
+            "num_heads": shape.vision_heads,
+            "intermediate_size": shape.vision_mlp,
+            "out_hidden_size": shape.width,
+            "patch_size": PATCH,
+            "spatial_merge_size": MERGE,
+            "temporal_patch_size": TEMPORAL,
+            "window_size": 112,
+            "fullatt_block_indexes": list(range(shape.vision_depth)),
+        },
+        image_token_id=token(IMAGE_PAD),
+        video_token_id=token(VIDEO_PAD),
+        vision_start_token_id=token(VISION_START),
+        vision_end_token_id=token(VISION_END),
+        tie_word_embeddings=False,
+    )
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast, shape: NanoShape | None = None) -> Any:
+    """A freshly initialised float32 `Qwen2_5_VLForConditionalGeneration`."""
+    return Qwen2_5_VLForConditionalGeneration(build_config(tokenizer, shape))
+
+
+def picture_patches(picture: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], tuple[int, int, int]]:
+    """What Qwen2-VL's image processor makes of a picture that needs no resize.
+
+    Args:
+        picture: (height, width, 3) uint8 RGB, both sides multiples of 28.
+
+    Returns:
+        (patches, 1176) float32, ordered in 2x2 groups that the model merges, and the grid (1, height/14, width/14).
+    """
+    rows, columns = picture.shape[0] // PATCH, picture.shape[1] // PATCH
+    scaled = (picture.astype(np.float32) / 255.0 - MEAN) / STD
+    blocks = scaled.transpose(2, 0, 1).reshape(3, rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH)
+    # -> merged row, merged column, row in merge, column in merge, channel, y, x; a still repeats in time
+    ordered = blocks.transpose(1, 4, 2, 5, 0, 3, 6)[:, :, :, :, :, None]
+    repeated = np.broadcast_to(ordered, (*ordered.shape[:5], TEMPORAL, PATCH, PATCH))
+    return np.ascontiguousarray(repeated.reshape(rows * columns, -1), dtype=np.float32), (1, rows, columns)
+
+
+def prompt_text(question: str, images: int = 1, system: str = SYSTEM_PROMPT) -> str:
+    """The chat template's output for one question, up to where the answer starts."""
+    media = f"{VISION_START}{IMAGE_PAD}{VISION_END}" * images
+    return f"{START}system\n{system}{END}\n{START}user\n{media}{question}{END}\n{START}assistant\n"
+
+
+def save_checkpoint(
+    model: Any, tokenizer: PreTrainedTokenizerFast, directory: Path, picture: tuple[int, int] = (336, 224)
+) -> None:
+    """Write a directory that transformers' `AutoProcessor` and vLLM load, for pictures of (width, height)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model.generation_config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=96,
+        eos_token_id=tokenizer.convert_tokens_to_ids(END),
+        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+    )
+    model.save_pretrained(directory, safe_serialization=True)
+    tokenizer.save_pretrained(directory)
+    (directory / "model.safetensors").chmod(0o644)
+    (directory / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    processor = {
+        "processor_class": "Qwen2_5_VLProcessor",
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "min_pixels": 56 * 56,
+        "max_pixels": picture[0] * picture[1],
+        "size": {"shortest_edge": 56 * 56, "longest_edge": picture[0] * picture[1]},
+        "patch_size": PATCH,
+        "merge_size": MERGE,
+        "temporal_patch_size": TEMPORAL,
+        "image_mean": [float(value) for value in np.round(MEAN.astype(float), 8)],
+        "image_std": [float(value) for value in np.round(STD.astype(float), 8)],
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "do_convert_rgb": True,
+    }
+    (directory / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
+
+
+def shape_as_dict(shape: NanoShape) -> dict[str, int]:
+    """The sizes, for a manifest."""
+    return asdict(shape)
