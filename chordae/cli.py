@@ -118,7 +118,7 @@ def preprocess_ecg(
     layout: Annotated[str, typer.Option(help="clinical (for people) or marcus (for the model).")] = "clinical",
 ) -> None:
     """Read, filter and render one ECG; prints what is known about it."""
-    from chordae.preprocessing.ecg import write_picture
+    from chordae.preprocessing.ecg.output import write_picture
 
     out.print_json(data=write_picture(file, output, layout))
 

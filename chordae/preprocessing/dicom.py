@@ -5,23 +5,29 @@ skipped without building a dataset for each of their items: they are most of pyd
 """
 
 import io
+import logging
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pydicom.config
 from numpy.typing import NDArray
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_partial
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 from pydicom.waveforms.numpy_handler import multiplex_array
 
 from chordae.platform.errors import UnreadableRecording
 
-# Wrong values in a file become our own errors; pydicom's warnings would print them, and they may name a patient.
+# Wrong values become our own errors; pydicom's warnings and log would quote them, and they may name a patient.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\b")
 
 MAGIC = b"DICM"
 MAGIC_OFFSET = 128
@@ -77,6 +83,8 @@ def _group(dataset: Dataset, index: int) -> WaveformGroup:
     group = dataset.WaveformSequence[index]
     raw = multiplex_array(dataset, index, as_raw=True)
     definitions = list(group.ChannelDefinitionSequence)
+    if len(definitions) != raw.shape[1]:
+        raise ValueError("as many channel definitions as channels are required")
     # PS3.3 C.10.9.1.4: value = sample x sensitivity x correction factor + baseline, in sensitivity units.
     scale = [
         _number(d, "ChannelSensitivity", 1) * _number(d, "ChannelSensitivityCorrectionFactor", 1) for d in definitions
@@ -126,7 +134,10 @@ def _waveform_dataset(data: bytes) -> Dataset:
         raise UnreadableRecording("The DICOM file is deflated", "export it uncompressed (Explicit VR Little Endian)")
     buffer = io.BytesIO(data)
     head = read_partial(buffer, stop_when=lambda tag, _vr, _length: tag >= _ANNOTATIONS)
-    if head.file_meta.get("TransferSyntaxUID") == ExplicitVRLittleEndian:
+    syntax = head.file_meta.get("TransferSyntaxUID")
+    if syntax == ExplicitVRBigEndian:  # retired; pydicom does not swap the bytes of waveforms
+        raise UnreadableRecording("The DICOM file is big-endian", "export it as Explicit VR Little Endian")
+    if syntax == ExplicitVRLittleEndian:
         groups = [group for group in _groups(data, buffer.tell()) if not _is_derived(group)]
         if groups:
             dataset = Dataset()
@@ -184,3 +195,8 @@ def _header(data: bytes, position: int) -> tuple[int, int, int]:
     if vr in _LONG_LENGTH_VRS:
         return tag, _LENGTH.unpack_from(data, position + 8)[0], position + 12
     return tag, length, position + 8
+
+
+def bundled_ecg() -> Path:
+    """The real 12-lead ECG that pydicom ships, for the demonstration and for tests."""
+    return Path(str(get_testdata_file("waveform_ecg.dcm", download=False)))

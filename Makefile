@@ -1,0 +1,43 @@
+# Everything a newcomer runs. Each target sets up what it needs first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := .venv/.installed
+
+.PHONY: install demo test lint bench up clean
+.DELETE_ON_ERROR:
+
+install: $(INSTALLED)
+
+# torch comes first and with its own requirements: its CPU build where pip can see it, otherwise the default index's
+# build with the CUDA libraries it loads. All else is the exact list, so nothing is left to a resolver.
+$(INSTALLED): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chordae needs Python 3.11 or newer: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet pip==26.3
+	$(PIP) install --progress-bar off --constraint constraints.txt torch
+	$(PIP) install --progress-bar off --no-deps --requirement constraints.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/chordae demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -q
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+up: $(INSTALLED)
+	$(BIN)/chordae up
+
+clean:
+	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,32 @@
+"""`make bench`: every measure as a ratio taken within one run, as a table and in benchmarks/results/latest.json."""
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import ecg, serving
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+
+def main() -> int:
+    """Measure, print, write; 1 if a bar is missed."""
+    machine = f"{platform.machine()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 1024**3:.0f} GiB"
+    entries = [entry | {"machine": machine} for measure in (ecg.measure, serving.measure) for entry in measure()]
+    table = Table("measure", "value", "unit", "bar", "ok", title=machine)
+    for entry in entries:
+        mark = "[green]yes[/green]" if entry["ok"] else "[red]no[/red]"
+        table.add_row(entry["name"], f"{entry['value']:.3g}", entry["unit"], entry["bar"], mark)
+    Console().print(table)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(entries, indent=1) + "\n")
+    return 0 if all(entry["ok"] for entry in entries) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""What serving costs: a probed answer against an unprobed one, and gateway + Serve against the bare engine.
+
+Both engines of the second measure are loaded at the same time and take turns, so that both see the same machine.
+"""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import cv2
+import numpy as np
+
+from chordae.deployments import supervisor
+from chordae.platform.engine import Engine
+from chordae.platform.media import MediaStore
+from chordae.platform.picture import fit_picture
+from chordae.platform.settings import Settings, load_settings
+from chordae.platform.weights import read_manifest
+from chordae.preprocessing.dicom import bundled_ecg
+from chordae.preprocessing.ecg import prepare_ecg
+
+CONFIG = Path("configs/laptop.yaml")
+QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
+CONCURRENT, REQUESTS, ROUNDS, PICTURES = 16, 64, 5, 15
+
+
+def measure() -> list[dict[str, Any]]:
+    """The two serving measures."""
+    settings = load_settings(CONFIG)
+    supervisor.start_detached(CONFIG, print)
+    try:
+        return asyncio.run(_measure(settings))
+    finally:
+        supervisor.stop_running(settings)
+
+
+async def _measure(settings: Settings) -> list[dict[str, Any]]:
+    pictures = _Pictures(settings)
+    with tempfile.TemporaryDirectory() as directory:
+        checkpoint = Path(settings.experts["ecg"].model)
+        bare = Engine(checkpoint, read_manifest(checkpoint).name, settings.experts["ecg"], Path(directory))
+        await bare.start()
+        try:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+                return [
+                    await _probing(settings, http, pictures),
+                    await _throughput(settings, http, bare, pictures, Path(directory)),
+                ]
+        finally:
+            bare.stop()
+
+
+class _Pictures:
+    """The same ECG again and again, each copy with one pixel of its own: new to every cache, alike to the model."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = MediaStore(settings.media_dir)
+        self._picture = cv2.imdecode(np.frombuffer(prepare_ecg(bundled_ecg()).marcus_png, np.uint8), cv2.IMREAD_COLOR)
+        self._count, self._run = 0, time.time_ns()
+        self._width, self._height = read_manifest(Path(settings.experts["ecg"].model)).picture or (672, 896)
+
+    def _next(self) -> bytes:
+        self._count += 1
+        rng = np.random.default_rng([self._run, self._count])
+        picture = self._picture.copy()
+        picture[:4, :4] = rng.integers(0, 256, (4, 4, 3))
+        return bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+    def stored(self) -> str:
+        """One in the platform's media store, by id."""
+        return self._store.put(self._next(), "ecg", "bench").id
+
+    def file(self, directory: Path) -> str:
+        """One as the engine is given it: a file of the model's size, by URL."""
+        path = directory / f"{self._count}.png"
+        picture = cv2.imdecode(np.frombuffer(self._next(), np.uint8), cv2.IMREAD_COLOR)
+        cv2.imwrite(str(path), fit_picture(np.asarray(picture, np.uint8), (self._width, self._height)))
+        return path.as_uri()
+
+
+def _request(url: str) -> dict[str, Any]:
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": QUESTION}]
+    return {"messages": [{"role": "user", "content": content}], "temperature": 0.0}
+
+
+async def _post(http: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    async with http.post(url, json=body) as reply:
+        answer: dict[str, Any] = await reply.json()
+        assert reply.status == 200, answer
+        return answer
+
+
+async def _probing(settings: Settings, http: aiohttp.ClientSession, pictures: _Pictures) -> dict[str, Any]:
+    url = f"{supervisor.base_url(settings)}/v1/chat/completions"
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(PICTURES + 2):
+        for probe in (True, False) if number % 2 else (False, True):
+            body = _request(f"/media/{pictures.stored()}") | {"model": "chordae", "chordae": {"probe": probe}}
+            started = time.perf_counter()
+            await _post(http, url, body)
+            if number >= 2:  # the first ones warm up
+                seconds[probe].append(time.perf_counter() - started)
+    ratio = statistics.median(seconds[True]) / statistics.median(seconds[False])
+    return {"name": "probed answer (5 generations) / unprobed answer", "value": ratio, "unit": "x", "bar": "<= 1.5",
+            "ok": ratio <= 1.5}  # fmt: skip
+
+
+async def _throughput(
+    settings: Settings, http: aiohttp.ClientSession, bare: Engine, pictures: _Pictures, directory: Path
+) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{settings.experts['ecg'].port}/v1/chat/completions"
+    name = read_manifest(Path(settings.experts["ecg"].model)).name
+    longest = settings.experts["ecg"].max_answer_tokens
+
+    async def through_bare(picture: str) -> None:
+        await bare.chat(_request(picture) | {"model": name, "max_completion_tokens": longest})
+
+    async def through_gateway(picture: str) -> None:
+        await _post(http, url, _request(picture) | {"model": name})
+
+    ratios = []
+    for number in range(ROUNDS + 1):
+        files = [pictures.file(directory) for _ in range(REQUESTS)]
+        stored = [f"/media/{pictures.stored()}" for _ in range(REQUESTS)]
+        turns = [(through_bare, files), (through_gateway, stored)]
+        rates = {}
+        for ask, urls in turns if number % 2 else reversed(turns):
+            rates[ask] = await _rate(ask, urls)
+        if number:  # the first round warms up
+            ratios.append(rates[through_gateway] / rates[through_bare])
+            print(
+                f"round {number}: {rates[through_gateway]:.1f}/s through the gateway, {rates[through_bare]:.1f}/s bare"
+            )
+    ratio = statistics.median(ratios)
+    return {"name": f"throughput through gateway + Serve / bare engine, {CONCURRENT} concurrent", "value": ratio,
+            "unit": "x", "bar": ">= 0.9", "ok": ratio >= 0.9}  # fmt: skip
+
+
+async def _rate(ask: Callable[[str], Awaitable[None]], urls: list[str]) -> float:
+    """Requests per second with CONCURRENT of them in flight."""
+    queue = list(urls)
+
+    async def worker() -> None:
+        while queue:
+            await ask(queue.pop())
+
+    started = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(CONCURRENT)))
+    return len(urls) / (time.perf_counter() - started)

@@ -1,0 +1,35 @@
+"""One recording to one PNG file, for the command line."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from chordae.platform.errors import BadInput
+from chordae.preprocessing.ecg import prepare_ecg
+
+
+def write_picture(recording: Path, output: Path, layout: str) -> dict[str, object]:
+    """Write the picture of a recording, `marcus` or `clinical`, and return its sidecar.
+
+    Raises:
+        UnreadableRecording: with the reason; nothing is written then.
+        BadInput: no such file, layout or output directory.
+    """
+    if layout not in ("marcus", "clinical"):
+        raise BadInput(f"no layout {layout!r}", "use clinical (for people) or marcus (for the model)")
+    if not recording.is_file():
+        raise BadInput(f"no file {recording}", "name an ECG recording: DICOM, WFDB header or .npy")
+    if not output.parent.is_dir():
+        raise BadInput(f"no directory {output.parent}", "create it first")
+    ecg = prepare_ecg(recording)
+    png = ecg.marcus_png if layout == "marcus" else ecg.clinical_png
+    with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".part", delete=False) as file:
+        try:
+            file.write(png)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(output)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    return ecg.sidecar

@@ -1,0 +1,273 @@
+"""The real nano engine under Ray Serve behind HAProxy: started once as a person starts it, and stopped the same way."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import openai
+import psutil
+import pytest
+
+from chordae.platform.settings import Settings, load_settings
+from chordae.platform.weights import identify
+from chordae.preprocessing.dicom import bundled_ecg
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
+LAPTOP = Path("configs/laptop.yaml")
+
+
+def chordae(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chordae.cli", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=os.environ | environment, check=False
+    )
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running platform on ports of its own; the environment says so to every command of this module."""
+    patch = pytest.MonkeyPatch()
+    outer, internal, expert = free_ports(3)
+    patch.setenv("CHORDAE_DATA_DIR", str(tmp_path_factory.mktemp("var")))
+    patch.setenv("CHORDAE_GATEWAY__PORT", str(outer))
+    patch.setenv("CHORDAE_GATEWAY__INTERNAL_PORT", str(internal))
+    patch.setenv("CHORDAE_EXPERTS__ECG__PORT", str(expert))
+    started = chordae("up", "--detach")
+    settings = load_settings(LAPTOP)
+    log = settings.data_dir / "platform.log"
+    assert started.returncode == 0, started.stderr + (log.read_text() if log.is_file() else "")
+    yield settings
+    chordae("down")
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def orchestrator(settings: Settings) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"http://127.0.0.1:{settings.gateway.port}/v1", api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def expert(settings: Settings) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"http://127.0.0.1:{settings.experts['ecg'].port}/v1", api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def media_id(settings: Settings) -> str:
+    reply = httpx.post(url(settings, "/media"), files={"file": ("ecg.dcm", bundled_ecg().read_bytes())}, timeout=60)
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["id"])
+
+
+def url(settings: Settings, path: str) -> str:
+    return f"http://127.0.0.1:{settings.gateway.port}{path}"
+
+
+def asked(picture: str | None, question: str = QUESTION) -> list[dict[str, object]]:
+    content: list[dict[str, object]] = [{"type": "text", "text": question}]
+    if picture is not None:
+        content.append({"type": "image_url", "image_url": {"url": picture}})
+    return [{"role": "user", "content": content}]
+
+
+def test_the_command_line_shows_answer_probes_scores_and_provenance(settings: Settings) -> None:
+    result = chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--json")
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    report = answer["reports"][0]
+    assert answer["text"] and len(report["rephrasings"]) == 3 and report["image_absent"]["answer"]
+    score = report["confidence"]
+    expected = score["alpha"] * score["agreement"] + (1 - score["alpha"]) * score["image_delta"]
+    assert score["value"] == pytest.approx(expected)
+    assert answer["flagged"] == (score["value"] < score["threshold"])
+    on_disk = identify(Path(settings.experts["ecg"].model))
+    assert answer["provenance"]["weights"] == [on_disk.model_dump()]
+    assert answer["provenance"]["settings_digest"] == settings.digest()
+    assert set(answer["stages"]) == {"preprocess", "answer", "probe"}
+    for picture in (answer["picture"]["id"], answer["picture"]["companion"]):
+        assert (settings.media_dir / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_expert_reads_the_real_ecg_as_the_device_did(settings: Settings) -> None:
+    """The recording is a normal sinus rhythm at 60 to 62 bpm by its R peaks; the expert must look, not guess."""
+    report = json.loads(chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--json").stdout)["reports"][0]
+    assert "sinus" in report["answer"].lower()
+    assert report["image_absent"]["answer"] != report["answer"]
+
+
+def test_an_unprobed_answer_says_that_nothing_is_known_about_it(settings: Settings) -> None:
+    answer = json.loads(chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--no-probe", "--json").stdout)
+    assert answer["flagged"] is None and answer["reports"] == []
+
+
+def test_status_names_ports_and_the_digest_of_the_weights(settings: Settings) -> None:
+    said = chordae("status").stdout
+    assert "ready" in said and str(settings.gateway.port) in said
+    assert identify(Path(settings.experts["ecg"].model)).digest in said.replace("\n", "")
+
+
+def test_the_openai_client_talks_to_orchestrator_and_expert(
+    orchestrator: openai.OpenAI, expert: openai.OpenAI, media_id: str
+) -> None:
+    assert {model.id for model in orchestrator.models.list()} == {"chordae", "ecg-nano"}
+    assert [model.id for model in expert.models.list()] == ["ecg-nano"]
+    probed = orchestrator.chat.completions.create(model="chordae", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+    assert probed.choices[0].message.content and probed.model_extra["chordae"]["reports"]
+    for client, model in ((expert, "gpt-3.5-turbo"), (orchestrator, "ecg-nano")):
+        plain = client.chat.completions.create(model=model, messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+        assert plain.choices[0].message.content in probed.choices[0].message.content
+        assert plain.model == "ecg-nano" and plain.model_extra["chordae"]["media"] == [media_id]
+
+
+def test_a_streamed_answer_has_the_same_words_as_a_whole_one(
+    orchestrator: openai.OpenAI, expert: openai.OpenAI, media_id: str
+) -> None:
+    for client in (orchestrator, expert):
+        messages = asked(f"/media/{media_id}")
+        whole = client.chat.completions.create(model="chordae", messages=messages)  # type: ignore[arg-type]
+        events = list(client.chat.completions.create(model="chordae", messages=messages, stream=True))  # type: ignore[arg-type]
+        text = "".join(event.choices[0].delta.content or "" for event in events)
+        assert text == whole.choices[0].message.content
+        assert len(events) > 3
+        assert any("chordae" in (event.model_extra or {}) for event in events)
+
+
+def test_the_engine_honours_n_logprobs_stop_and_response_format(expert: openai.OpenAI, media_id: str) -> None:
+    several = expert.chat.completions.create(
+        model="ecg-nano",
+        messages=asked(f"/media/{media_id}"),
+        n=2,
+        temperature=1.0,
+        logprobs=True,
+        top_logprobs=2,  # type: ignore[arg-type]
+    )
+    assert len(several.choices) == 2
+    assert len(several.choices[0].logprobs.content[0].top_logprobs) == 2
+    whole = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+    first_sentence = whole.choices[0].message.content.split(".")[0]
+    cut = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"), stop=["."])  # type: ignore[arg-type]
+    assert cut.choices[0].message.content == first_sentence
+    schema = {
+        "type": "object",
+        "properties": {"af": {"type": "boolean"}},
+        "required": ["af"],
+        "additionalProperties": False,
+    }
+    structured = expert.chat.completions.create(
+        model="ecg-nano",
+        messages=asked(f"/media/{media_id}"),  # type: ignore[arg-type]
+        response_format={"type": "json_schema", "json_schema": {"name": "af", "schema": schema}},
+    )
+    assert isinstance(json.loads(structured.choices[0].message.content)["af"], bool)
+
+
+def test_a_picture_sent_as_a_data_url_gives_the_answer_of_the_uploaded_one(
+    settings: Settings, expert: openai.OpenAI, media_id: str
+) -> None:
+    png = httpx.get(url(settings, f"/media/{media_id}")).content
+    data_url = "data:image/png;base64," + base64.b64encode(png).decode()
+    sent, uploaded = (
+        expert.chat.completions.create(model="ecg-nano", messages=asked(picture))  # type: ignore[arg-type]
+        for picture in (data_url, f"/media/{media_id}")
+    )
+    assert sent.choices[0].message.content == uploaded.choices[0].message.content
+
+
+def test_probes_reuse_the_prefill_of_the_picture(settings: Settings, expert: openai.OpenAI, media_id: str) -> None:
+    expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+    again = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}", "Is it regular?"))  # type: ignore[arg-type]
+    assert again.usage.prompt_tokens_details.cached_tokens >= 96  # the tokens of the picture
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"model": "nope"}, 404, "no model 'nope'"),
+        ({"question": " "}, 400, "the question is empty"),
+        ({"question": "7 " * 1500}, 400, "context"),
+        ({"picture": "http://elsewhere.invalid/ecg.png"}, 400, "not fetched"),
+        ({"picture": "media:" + "0" * 64}, 404, "no such media"),
+        ({"temperature": -1.0}, 400, "temperature"),
+    ],
+)
+def test_a_bad_request_is_told_what_to_do(
+    settings: Settings, media_id: str, body: dict[str, object], status: int, words: str
+) -> None:
+    body = dict(body)
+    question, picture = str(body.pop("question", QUESTION)), str(body.pop("picture", f"/media/{media_id}"))
+    request = {"model": "ecg-nano", "messages": asked(picture, question)} | body
+    reply = httpx.post(url(settings, "/v1/chat/completions"), json=request, timeout=60)
+    assert reply.status_code == status, reply.text
+    assert words in reply.json()["error"]["message"] and ": " in reply.json()["error"]["message"]
+
+
+def test_a_question_over_the_context_is_refused_by_the_orchestrator_too(settings: Settings, media_id: str) -> None:
+    request = {"model": "chordae", "messages": asked(f"/media/{media_id}", "7 " * 1500)}
+    reply = httpx.post(url(settings, "/v1/chat/completions"), json=request, timeout=60)
+    assert reply.status_code == 400 and "context" in reply.json()["error"]["message"]
+
+
+def test_a_client_that_leaves_takes_nothing_with_it(settings: Settings, expert: openai.OpenAI, media_id: str) -> None:
+    stream = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"), stream=True)  # type: ignore[arg-type]
+    next(iter(stream))
+    stream.close()
+    assert expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}")).choices  # type: ignore[arg-type]
+
+
+def test_many_at_once_all_get_the_answer_that_one_alone_gets(expert: openai.OpenAI, media_id: str) -> None:
+    def ask(_: int) -> str:
+        reply = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+        return str(reply.choices[0].message.content)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(ask, range(32)))) == 1
+
+
+def test_a_second_platform_on_the_same_ports_is_refused_in_one_line(settings: Settings, tmp_path: Path) -> None:
+    second = chordae("up", CHORDAE_DATA_DIR=str(tmp_path))
+    assert second.returncode == 2
+    assert f"port {settings.gateway.port}" in second.stderr.replace("\n", " ") and "Traceback" not in second.stderr
+
+
+def test_no_log_holds_a_question_or_a_patients_name(settings: Settings) -> None:
+    """What was asked above, and the name in the recording, must be in none of the platform's own files."""
+    name = b"PatientName"
+    for path in settings.data_dir.rglob("*"):
+        if path.is_file() and path.suffix != ".png":
+            content = path.read_bytes()
+            assert QUESTION.encode() not in content and name not in content, path
+
+
+def test_down_ends_every_process_that_up_started(settings: Settings) -> None:
+    """Last in this module: it stops the platform."""
+    pid = json.loads((settings.data_dir / "platform.json").read_text())["pid"]
+    started = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    assert len(started) > 5
+    stopped = chordae("down")
+    assert stopped.returncode == 0 and "stopped" in stopped.stdout
+    until = time.monotonic() + 20
+    while (
+        left := [p for p in started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    ) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not left
+    assert not (settings.data_dir / "platform.json").exists()
