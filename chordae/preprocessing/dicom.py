@@ -1,7 +1,7 @@
 """The only module that imports pydicom: DICOM bytes in, plain values out, and never a patient's.
 
-Waveforms follow PS3.3 C.10.9 (Waveform Module). Sequences before the waveforms, often hundreds of annotations, are
-skipped without building a dataset for each of their items: they are most of pydicom's time on an ECG.
+Waveforms follow PS3.3 C.10.9 (Waveform Module). What stands before them, the patient's data and often hundreds of
+annotations, is skipped without being parsed: it is most of pydicom's time on an ECG.
 """
 
 import io
@@ -34,7 +34,6 @@ MAGIC_OFFSET = 128
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _WAVEFORMS = 0x54000100
-_ANNOTATIONS = 0x0040B020
 _CHANNELS = 0x003A0200
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
@@ -133,7 +132,7 @@ def _waveform_dataset(data: bytes) -> Dataset:
     if _DEFLATED in data:  # a small file may unpack to any size
         raise UnreadableRecording("The DICOM file is deflated", "export it uncompressed (Explicit VR Little Endian)")
     buffer = io.BytesIO(data)
-    head = read_partial(buffer, stop_when=lambda tag, _vr, _length: tag >= _ANNOTATIONS)
+    head = read_partial(buffer, stop_when=lambda *_: True)  # the file's own header only, nothing of the patient
     syntax = head.file_meta.get("TransferSyntaxUID")
     if syntax == ExplicitVRBigEndian:  # retired; pydicom does not swap the bytes of waveforms
         raise UnreadableRecording("The DICOM file is big-endian", "export it as Explicit VR Little Endian")

@@ -86,8 +86,8 @@ def read_npy(path: Path) -> EcgRecording:
 def read_dicom(path: Path) -> EcgRecording:
     """The rhythm of a DICOM ECG: of the recorded groups with 12 leads (a median beat is a derived one) the longest."""
     groups = dicom.read_waveforms(path.read_bytes())
-    best = max(groups, key=lambda group: (len(_lead_rows(group)), group.samples.shape[1] / group.rate))
-    rows = _lead_rows(best)
+    candidates = [(_lead_rows(group), group) for group in groups]
+    rows, best = max(candidates, key=lambda pair: (len(pair[0]), pair[1].samples.shape[1] / pair[1].rate))
     _require_all([LEADS[lead] for lead in rows])
     order = [rows[lead] for lead in range(len(LEADS))]
     scale = _to_millivolts([best.channels[row].unit for row in order])

@@ -1,0 +1,55 @@
+"""How long an ECG takes from its file to the model's picture, against merely encoding that picture.
+
+Both sides write the PNG with the same flags, and take turns within one run, so that the ratio holds on a busy machine.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from pydicom.data import get_testdata_file
+
+from chordae.preprocessing.ecg import clean, encode_png, prepare_ecg, read_ecg, render_marcus
+
+ROUNDS = 60
+BAR = 3.0
+
+
+def measure() -> list[dict[str, object]]:
+    """One entry a file format: the ratio, and the milliseconds it comes from."""
+    bundled = get_testdata_file("waveform_ecg.dcm", download=False)
+    with tempfile.TemporaryDirectory() as folder:
+        npy = Path(folder) / "ecg.npy"
+        np.save(npy, clean(read_ecg(Path(str(bundled)))).signal)
+        return [*_ratio("dicom", Path(str(bundled))), *_ratio("npy", npy)]
+
+
+def _ratio(name: str, path: Path) -> list[dict[str, object]]:
+    picture = render_marcus(clean(read_ecg(path)).signal)
+    whole, encoding = [], []
+    for _ in range(ROUNDS):
+        whole.append(_seconds(lambda: prepare_ecg(path)))
+        encoding.append(_seconds(lambda: encode_png(picture)))
+    ratio = median(whole) / median(encoding)
+    return [
+        _entry(f"ecg {name}: file -> filtered -> PNG / encoding that PNG", ratio, "x", BAR),
+        _entry(f"ecg {name}: file -> filtered -> PNG", median(whole) * 1e3, "ms", None),
+    ]
+
+
+def _entry(name: str, value: float, unit: str, bar: float | None) -> dict[str, object]:
+    return {"name": name, "value": round(value, 3), "unit": unit, "bar": bar, "ok": bar is None or value <= bar}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    for entry in measure():
+        print(entry)
