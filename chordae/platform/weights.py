@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chordae.platform.errors import BadSettings
 from chordae.platform.schemas import WeightsVersion
@@ -50,14 +49,19 @@ def read_manifest(checkpoint: Path) -> Manifest:
     """The checkpoint's manifest, or one made from its directory's name where there is none.
 
     Raises:
-        BadSettings: no such directory, or no weights in it.
+        BadSettings: no such directory, no weights in it, or a manifest that cannot be read.
     """
     if not any(checkpoint.glob("*.safetensors")):
         raise BadSettings(f"no weights (*.safetensors) in {checkpoint}", "set experts.<modality>.model to a checkpoint")
     path = checkpoint / MANIFEST
     if not path.is_file():
         return Manifest(name=checkpoint.name, version="unversioned")
-    return Manifest.model_validate(json.loads(path.read_text()))
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "JSON"
+        raise BadSettings(f"{path} is no manifest ({key}: {first['msg']})", "copy the checkpoint again") from error
 
 
 def identify(checkpoint: Path) -> WeightsVersion:
