@@ -40,7 +40,7 @@ class MediaStore:
             id=self._write_picture(png, version), modality=modality, companion=companion, sidecar=sidecar or {}
         )
         _write_once(self.directory / f"{media.id}.json", media.model_dump_json(indent=1).encode())
-        return media
+        return self.get(media.id)  # of two accounts of the same picture the first stays
 
     def get(self, media_id: str) -> Media:
         """The media of that id.
