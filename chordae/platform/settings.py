@@ -15,7 +15,13 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
 
 from chordae.platform.errors import BadSettings
 
@@ -178,6 +184,8 @@ def load_settings(path: Path | None = None) -> Settings:
         raise BadSettings(f"no such setting: {', '.join(sorted(strays))}", "`chordae config` lists every knob")
     try:
         return Settings(**values)
+    except SettingsError as error:  # an override of a whole branch that is not JSON
+        raise BadSettings(str(error), "override single knobs: CHORDAE_GATEWAY__PORT=8080") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "settings"
