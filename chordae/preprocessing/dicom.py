@@ -162,12 +162,13 @@ def _groups(data: bytes, position: int) -> Iterator[Dataset]:
             return
         buffer.seek(value)
         group = read_dataset(buffer, False, True, stop_when=lambda tag, _vr, _length: tag >= _CHANNELS)
-        if not _is_derived(group):
-            group.update(
-                read_dataset(buffer, False, True, None if length == _UNDEFINED else value + length - buffer.tell())
-            )
+        if _is_derived(group):
+            value = _skip(data, position)
+        else:
+            rest = None if length == _UNDEFINED else value + length - buffer.tell()
+            group.update(read_dataset(buffer, False, True, rest))
+            value = buffer.tell()
         yield group
-        value = _skip(data, position)
 
 
 def _skip(data: bytes, position: int) -> int:
