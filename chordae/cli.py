@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chordae.console import err, out, show_answer, show_settings
+from chordae.console import err, out, show_answer, show_score, show_settings
 from chordae.platform.errors import ChordaeError
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings, load_settings
+from chordae.platform.weights import fetch_checkpoint
 
 DEMO_QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
 
@@ -134,6 +135,25 @@ def train_sft(
     from chordae.learning.sft import train as run_sft
 
     run_sft(config, output)
+
+
+@evaluate.command("mcq")
+def evaluate_mcq(
+    config: Config = LAPTOP,
+    questions: Annotated[int, typer.Option("-n", help="How many, evenly over the categories.")] = 1000,
+    picture: Annotated[bool, typer.Option(help="Show the picture, or withhold it.")] = True,
+) -> None:
+    """Multiple-choice accuracy of the configured ECG expert on simulated ECGs that training never saw."""
+    from chordae.learning.engine_answering import engine_generate
+    from chordae.learning.evaluation import evaluate_mcq as judge
+
+    expert = load_settings(config).experts["ecg"]
+    with _progress() as tell:
+        tell("loading the engine")
+        with engine_generate(fetch_checkpoint(expert.model, expert.revision), expert) as generate:
+            tell(f"asking {questions} questions {'with' if picture else 'without'} the picture")
+            score = judge(generate, questions, with_picture=picture)
+    show_score(score.summary())
 
 
 @app.command("config")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -56,3 +58,14 @@ def show_settings(settings: Settings) -> None:
     for name, meaning, default, value in knobs(settings):
         changed = "" if str(value) == default else f"  [dim](default {escape(default)})[/dim]"
         out.print(f"[bold]{name}[/bold] = {escape(str(value))}{changed}\n    {escape(meaning)}", soft_wrap=True)
+
+
+def show_score(summary: dict[str, Any]) -> None:
+    """Accuracy with its interval, chance and what was excluded; in all and by category."""
+    table = Table("category", "asked", "accuracy", "95 % interval", "excluded", "chance")
+    for name, score in [("all", summary), *summary.get("categories", {}).items()]:
+        low, high = score["interval"]
+        cells = (score["asked"], f"{score['accuracy']:.3f}", f"{low:.3f} to {high:.3f}", score["excluded"])
+        table.add_row(name, *map(str, cells), f"{score['chance']:.3f}")
+    out.print(table)
+    out.print(DEMONSTRATOR, style="yellow")
