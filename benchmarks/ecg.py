@@ -1,8 +1,8 @@
 """How long an ECG takes from its file to the model's picture, against merely encoding that picture.
 
-Both sides write the PNG with the same flags, and take turns within one run. Both keep to one thread and wait for nothing,
-so their processor time is what a quiet machine's clock would show; the clock of a busy one charges the neighbours' time,
-and more of it to the longer side.
+Both sides write the PNG with the same flags, and take turns within one run. Both keep to one thread and wait for
+nothing, so their processor time is what a quiet machine's clock would show; that of a busy one charges the work of its
+neighbours, and more of it to the longer side.
 """
 
 import tempfile
