@@ -66,6 +66,17 @@ def band_pass(signal: Signal) -> Signal:
     return np.asarray(sosfiltfilt(_sections(), level, axis=-1, padtype="even", padlen=padding), dtype=np.float32)
 
 
+def zero_isoelectric(signal: Signal) -> Signal:
+    """Each lead with its median, which is where the line between waves lies, moved to 0 mV; after `band_pass`.
+
+    `clean` is both of them: whoever draws signals of another origin for the same model does both as well.
+    """
+    isoelectric = np.median(
+        signal[..., ::4], axis=-1, keepdims=True
+    )  # below 40 Hz a quarter of the samples says it all
+    return np.ascontiguousarray(signal - isoelectric, dtype=np.float32)
+
+
 def _drift(signal: Signal) -> Signal:
     """The straight line through the medians of the first and the last second."""
     first, last = (np.median(part, axis=-1, keepdims=True) for part in (signal[..., :RATE], signal[..., -RATE:]))
@@ -104,8 +115,7 @@ def _window(recording: EcgRecording, start: float) -> Signal:
     if signal.shape[1] < SAMPLES:  # at most one sample, where the rate is not a divisor of 500 Hz
         signal = np.pad(signal, ((0, 0), (0, SAMPLES - signal.shape[1])), mode="edge")
     _check_voltages(signal)
-    isoelectric = np.median(signal[:, ::4], axis=-1, keepdims=True)  # after 40 Hz a quarter of the samples says it all
-    return np.ascontiguousarray(signal - isoelectric, dtype=np.float32)
+    return zero_isoelectric(signal)
 
 
 def _check_rate_and_length(recording: EcgRecording) -> None:

@@ -14,7 +14,16 @@ from scipy.signal import butter, sosfiltfilt
 
 from chordae.platform.errors import UnreadableRecording
 from chordae.preprocessing.ecg import EcgRecording, clean, read_ecg
-from chordae.preprocessing.ecg.clean import BAND, ORDER, RATE, SAMPLES, band_pass, obeys_einthoven, resample
+from chordae.preprocessing.ecg.clean import (
+    BAND,
+    ORDER,
+    RATE,
+    SAMPLES,
+    band_pass,
+    obeys_einthoven,
+    resample,
+    zero_isoelectric,
+)
 
 
 def sine(hertz: float, rate: float = RATE, seconds: float = 10, mv: float = 1.0) -> np.ndarray:
@@ -76,6 +85,11 @@ def test_the_isoelectric_line_is_at_zero(make_ecg) -> None:
     cleaned = clean(EcgRecording(drifting, 500.0, "test")).signal
     assert np.abs(np.median(cleaned, axis=1)).max() < 1e-3
     assert np.abs(cleaned - clean(make_ecg()).signal).max() < 0.05
+
+
+def test_cleaning_is_the_band_pass_and_then_the_isoelectric_line(make_ecg) -> None:
+    recording = make_ecg()
+    np.testing.assert_array_equal(clean(recording).signal, zero_isoelectric(band_pass(recording.signal)))
 
 
 def test_an_offset_of_the_electrodes_changes_nothing(make_ecg) -> None:
