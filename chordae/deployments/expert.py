@@ -123,7 +123,8 @@ class Expert:
         await self._engine.check_health()
 
     def __del__(self) -> None:
-        self._engine.stop()
+        if hasattr(self, "_engine"):  # not where the constructor refused the settings
+            self._engine.stop()
 
     def _provenance(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         return {
