@@ -71,9 +71,7 @@ def zero_isoelectric(signal: Signal) -> Signal:
 
     `clean` is both of them: whoever draws signals of another origin for the same model does both as well.
     """
-    isoelectric = np.median(
-        signal[..., ::4], axis=-1, keepdims=True
-    )  # below 40 Hz a quarter of the samples says it all
+    isoelectric = np.median(signal[..., ::4], axis=-1, keepdims=True)  # below 40 Hz a quarter of them says it all
     return np.ascontiguousarray(signal - isoelectric, dtype=np.float32)
 
 
