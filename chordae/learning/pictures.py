@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from chordae.cohort.ecg import EcgLatents, simulate_ecg
 from chordae.platform.picture import fit_picture
-from chordae.preprocessing.ecg.clean import band_pass
+from chordae.preprocessing.ecg.clean import band_pass, zero_isoelectric
 from chordae.preprocessing.ecg.render import render_marcus
 
 
@@ -17,4 +17,4 @@ def ecg_picture(signal: NDArray[np.float32], size: tuple[int, int]) -> NDArray[n
 
 def simulated_picture(latents: EcgLatents, rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uint8]:
     """One recording of `latents`, filtered and drawn: (height, width, 3) uint8 RGB."""
-    return ecg_picture(band_pass(simulate_ecg(latents, rng)), size)
+    return ecg_picture(zero_isoelectric(band_pass(simulate_ecg(latents, rng))), size)
