@@ -70,11 +70,13 @@ class Expert:
         weights version answer them all.
         """
         lead_prefilled = asyncio.Event()
-        tasks = {asyncio.create_task(self._lead(requests[0], request_id, lead_prefilled)): 0}
+        lead = asyncio.create_task(self._lead(requests[0], request_id, lead_prefilled))
+        waiting = asyncio.create_task(lead_prefilled.wait())
+        tasks = {lead: 0}
         try:
-            waiting = asyncio.create_task(lead_prefilled.wait())
-            await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            await asyncio.wait([lead, waiting], return_when=asyncio.FIRST_COMPLETED)
+            if lead.done():
+                lead.result()  # raises if it failed; then the others are not asked
             for index, request in enumerate(requests[1:], start=1):
                 tasks[asyncio.create_task(self.chat(request, f"{request_id}-{index}"))] = index
             pending = set(tasks)
@@ -83,8 +85,8 @@ class Expert:
                 for task in done:
                     yield tasks[task], task.result()
         finally:
-            for task in tasks:  # a failed or abandoned one takes the rest with it
-                task.cancel()
+            for unfinished in (*tasks, waiting):  # a failed or abandoned one takes the rest with it
+                unfinished.cancel()
 
     async def _lead(self, request: dict[str, Any], request_id: str, prefilled: asyncio.Event) -> dict[str, Any]:
         """`chat`, saying when the first token came."""
