@@ -132,12 +132,17 @@ class Orchestrator:
         """Put (question, media id or none) to one expert; its answers as (index, answer) in the order they come."""
         requests = [{"messages": [_message(text, media_id)]} for text, media_id in prompts]
         started, timeout = time.monotonic(), self._settings.orchestrator.expert_timeout_s
+        deadline = asyncio.get_running_loop().time() + timeout
         replies = self._experts[modality].options(stream=True).chat_together.remote(requests, request_id)
         try:
-            async with asyncio.timeout(timeout):
-                async for index, answer in replies:
-                    yield index, _expert_answer(answer, time.monotonic() - started)
+            while True:
+                async with asyncio.timeout_at(deadline):  # never around the yield: it would time our caller
+                    index, answer = await anext(replies)
+                yield index, _expert_answer(answer, time.monotonic() - started)
+        except StopAsyncIteration:
+            return
         except TimeoutError as error:
+            replies.cancel()  # otherwise the expert goes on for nobody
             raise ExpertUnavailable(
                 f"the {modality} expert did not answer in {timeout:.0f} s", "ask again later"
             ) from error
