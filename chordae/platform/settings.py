@@ -91,7 +91,10 @@ class ExpertSettings(Knobs):
 class OrchestratorSettings(Knobs):
     alpha: float = Field(0.5, ge=0, le=1, description="Weight of rephrase agreement; the rest weighs the image delta")
     threshold: float = Field(
-        0.5, ge=0, le=1, description="Confidence below this gets the disclaimer. Conservative until calibrated"
+        0.6,
+        ge=0,
+        le=1,
+        description="Confidence below this gets the disclaimer. Above alpha, or a perfectly consistent mirage passes",
     )
     expert_timeout_s: float = Field(60, gt=0, description="An expert that has not answered by then is unavailable")
     replicas: ReplicaSettings = Field(
