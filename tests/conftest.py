@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fakes import PICTURE_SIZE, FakeEngine, Platform, make_settings, png
+from fakes import PICTURE_SIZE, FakeEngine, MakePlatform, Platform, make_settings, png
 from safetensors.numpy import save_file
 
 from chordae.platform.media import MediaStore
@@ -60,9 +59,6 @@ def media(settings: Settings) -> Media:
     """A picture in the media store."""
     store = MediaStore(settings.media_dir)
     return store.put(png(), "ecg", "test-1", {"flags": []}, people=png(seed=1))
-
-
-MakePlatform = Callable[..., Platform]
 
 
 @pytest.fixture

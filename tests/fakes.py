@@ -281,3 +281,6 @@ class Platform:
         self.expert = Expert("ecg", settings, engine)
         self.experts = {"ecg": FakeHandle(self.expert)}
         self.orchestrator = Orchestrator(settings, self.experts, embed_words)
+
+
+MakePlatform = Callable[..., Platform]
