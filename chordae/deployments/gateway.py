@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import re
 import tempfile
@@ -122,9 +121,12 @@ class Gateway:
             raise BadInput("a data: URL must hold a base64 PNG or JPEG", "upload other recordings with POST /media")
         try:
             raw = base64.b64decode(encoded, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise BadInput("the data: URL is not valid base64", "encode the picture's bytes with base64") from error
-        picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
+        try:
+            picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
+        except cv2.error:  # what claims to be larger than OpenCV allows
+            picture = None
         if picture is None:
             raise BadInput("the data: URL holds no readable picture", "send a whole PNG or JPEG file")
         png = cv2.imencode(".png", picture)[1].tobytes()
