@@ -98,7 +98,7 @@ class Gateway:
         with tempfile.TemporaryDirectory(prefix="chordae-") as directory:
             paths = []
             for index, part in enumerate(file):
-                path = Path(directory) / (Path(part.filename or "").name or f"recording-{index}")
+                path = Path(directory) / _file_name(part.filename or "", index)
                 path.write_bytes(await part.read())
                 paths.append(path)
             header = next((path for path in paths if path.suffix == ".hea"), paths[0])
@@ -190,6 +190,15 @@ class Gateway:
         return StreamingResponse(
             told(), media_type="text/event-stream", headers=openai_api.provenance_headers(provenance)
         )
+
+
+def _file_name(sent: str, index: int) -> str:
+    """The name as sent, which a WFDB header may refer to, or a made-up one where it could not be a file's."""
+    name = re.split(r"[/\\]", sent)[-1]
+    if re.fullmatch(r"\w[\w. -]{0,59}", name):
+        return name
+    suffix = re.search(r"\.[a-z0-9]{1,8}\Z", name, re.IGNORECASE | re.ASCII)
+    return f"recording-{index}{suffix[0] if suffix else ''}"
 
 
 async def _awaited(reply: Any, who: str) -> Any:
