@@ -139,7 +139,7 @@ class Gateway:
 
     async def _models(self) -> dict[str, dict[str, Any]]:
         for modality in self._experts.keys() - self._cards.keys():
-            self._cards[modality] = await self._experts[modality].describe.remote()
+            self._cards[modality] = await _awaited(self._experts[modality].describe.remote(), f"the {modality} expert")
         return self._cards
 
     async def _ask(self, asked: ChatRequest) -> Response:
