@@ -23,6 +23,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from ray import serve
 from ray.serve.exceptions import BackPressureError
+from starlette.exceptions import HTTPException
 
 from chordae.deployments import openai_api
 from chordae.deployments.openai_api import ChatRequest
@@ -46,6 +47,12 @@ async def _malformed(_: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     told = BadInput(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", "see the README for the call")
     return JSONResponse(openai_api.error_body(told), status_code=told.status)
+
+
+@api.exception_handler(HTTPException)
+async def _no_such_call(request: Request, error: HTTPException) -> JSONResponse:
+    told = BadInput(f"{request.method} here: {error.detail}", "see the README for the calls")
+    return JSONResponse(openai_api.error_body(told), status_code=error.status_code, headers=error.headers)
 
 
 class Gateway:
