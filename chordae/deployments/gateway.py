@@ -189,10 +189,13 @@ class Gateway:
         provenance = json.loads(await anext(events))
 
         async def told() -> AsyncIterator[str]:
-            first = json.loads((await anext(events)).removeprefix("data: "))
-            yield f"data: {json.dumps(first | {'chordae': provenance})}\n\n"
-            async for event in events:
-                yield event
+            try:
+                first = json.loads((await anext(events)).removeprefix("data: "))
+                yield f"data: {json.dumps(first | {'chordae': provenance})}\n\n"
+                async for event in events:
+                    yield event
+            except ChordaeError as error:
+                yield f"data: {json.dumps(openai_api.error_body(error))}\n\ndata: [DONE]\n\n"
 
         return StreamingResponse(
             told(), media_type="text/event-stream", headers=openai_api.provenance_headers(provenance)
