@@ -57,8 +57,11 @@ class Expert:
 
     def _told(self, answer: dict[str, Any], request: dict[str, Any], request_id: str) -> dict[str, Any]:
         if not all((choice["message"].get("content") or "").strip() for choice in answer["choices"]):
-            raise ExpertUnavailable(f"{self._manifest.name} gave an empty answer", "ask again, or ask it differently")
+            raise self._said_nothing()
         return answer | {"model": self._manifest.name, "chordae": self._provenance(request, request_id)}
+
+    def _said_nothing(self) -> ExpertUnavailable:
+        return ExpertUnavailable(f"{self._manifest.name} gave an empty answer", "ask again, or ask it differently")
 
     async def chat_together(
         self, requests: list[dict[str, Any]], request_id: str
@@ -112,12 +115,19 @@ class Expert:
         )
 
     async def stream(self, request: dict[str, Any], request_id: str) -> AsyncIterator[str]:
-        """The provenance as JSON, then vLLM's server-sent events, the last `data: [DONE]`."""
+        """The provenance as JSON, then vLLM's server-sent events, the last `data: [DONE]`.
+
+        Raises as `chat` does; an empty answer shows only at its end.
+        """
         events = self._engine.stream(self._prepare(request, request_id))
         first = await anext(events)  # errors in the request surface here, before anything was sent
         yield json.dumps(self._provenance(request, request_id))
         yield first
+        said_something = _says_something(first)
         async for event in events:
+            if not said_something and event.startswith("data: [DONE]"):
+                raise self._said_nothing()
+            said_something = said_something or _says_something(event)
             yield event
 
     async def check_health(self) -> None:
@@ -170,6 +180,14 @@ class Expert:
             fitted = fit_picture(np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR), np.uint8), (width, height))
             self._media.derive(media_id, f"{width}x{height}", cv2.imencode(".png", fitted)[1].tobytes())
         return derived
+
+
+def _says_something(event: str) -> bool:
+    """Whether a server-sent event of vLLM holds text, or the error that ended the answer."""
+    if event.startswith("data: [DONE]"):
+        return False
+    chunk = json.loads(event.removeprefix("data: "))
+    return "error" in chunk or any((choice["delta"].get("content") or "").strip() for choice in chunk["choices"])
 
 
 def media_ids(request: dict[str, Any]) -> list[str]:
