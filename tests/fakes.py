@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
+import threading
+import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import cv2
+import httpx
 import numpy as np
+import uvicorn
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from numpy.typing import NDArray
 from ray import cloudpickle
 from ray.exceptions import RayTaskError
 
 from chordae.deployments.expert import Expert
+from chordae.deployments.gateway import Gateway, api
 from chordae.deployments.orchestrator import Orchestrator
 from chordae.platform.engine import ChatEngine
 from chordae.platform.errors import BadInput
@@ -90,7 +100,7 @@ class FakeEngine(ChatEngine):
 
     async def chat(self, request: dict[str, Any]) -> dict[str, Any]:
         words = [word async for word in self._words(request)]
-        text = " ".join(words)
+        text = "".join(words)
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         return self._envelope(request, "chat.completion") | {
             "choices": [choice | {"index": index} for index in range(request.get("n", 1))],
@@ -112,7 +122,7 @@ class FakeEngine(ChatEngine):
                 yield f"data: {json.dumps({'error': {'message': 'EngineCore died', 'code': 500}})}\n\n"
                 yield "data: [DONE]\n\n"
                 return
-            yield event({"content": f" {word}" if words else word})
+            yield event({"content": word})
             words.append(word)
         yield event({}, "stop")
         if (request.get("stream_options") or {}).get("include_usage"):
@@ -133,7 +143,7 @@ class FakeEngine(ChatEngine):
         question, picture = asked(request)
         try:
             answer = self.rule(question, picture)
-            for word in answer.split()[: request["max_completion_tokens"]]:
+            for word in re.findall(r"\s*\S+", answer)[: request["max_completion_tokens"]]:
                 await asyncio.sleep(0)
                 self.log.append(f"token {number}")
                 yield word
@@ -250,8 +260,9 @@ async def _as_over_ray(answer: Any) -> Any:
 
 
 def _wrapped(error: Exception) -> Exception:
-    """An exception of the error's class whose text is a traceback: what Ray makes of an error at every hop."""
-    wrapped = RayTaskError("method", f"Traceback: secret of {error!r}", error, ip="127.0.0.1")
+    """An exception of the error's class whose text is a traceback: what Ray makes of an error, once for all hops."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    wrapped = RayTaskError("method", f"Traceback: secret of {cause!r}", cause, ip="127.0.0.1")
     return _through_pickle(wrapped.as_instanceof_cause())
 
 
@@ -274,13 +285,55 @@ def png(seed: int = 0, width: int = 128, height: int = 96) -> bytes:
 
 
 class Platform:
-    """Expert and orchestrator in this process, behind handles that behave as Serve's."""
+    """Expert, orchestrator and gateway in this process, behind handles that behave as Serve's."""
 
     def __init__(self, settings: Settings, engine: FakeEngine) -> None:
         self.settings, self.engine = settings, engine
         self.expert = Expert("ecg", settings, engine)
         self.experts = {"ecg": FakeHandle(self.expert)}
         self.orchestrator = Orchestrator(settings, self.experts, embed_words)
+        self.gateway = Gateway(settings, FakeHandle(self.orchestrator), self.experts)
+
+    @property
+    def app(self) -> FastAPI:
+        """The gateway's routes. Serve hands them the replica's object as a dependency; here they get this gateway."""
+        (replica,) = {
+            dependency.call
+            for route in api.routes
+            if isinstance(route, APIRoute)
+            for dependency in route.dependant.dependencies
+        }
+        assert replica is not None
+        api.dependency_overrides = {replica: lambda: self.gateway}
+        return api
+
+    def http(self) -> httpx.AsyncClient:
+        """A client of the gateway without a network."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """The gateway on the orchestrator's outer port of the settings, until the end of the block."""
+        config = uvicorn.Config(self.app, port=self.settings.gateway.port, log_level="error", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 MakePlatform = Callable[..., Platform]
