@@ -6,6 +6,7 @@ ports and sends an expert's under its modality's path. Its configuration is writ
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from chordae.platform.settings import Settings
 def configuration(settings: Settings) -> str:
     """HAProxy's configuration file (HAProxy 2.8 configuration manual)."""
     gateway = settings.gateway
-    tls = f" ssl crt {gateway.tls_certificate}" if gateway.tls_certificate else ""
-    timeout = f"{gateway.request_timeout_s:.0f}s"
+    tls = f" ssl crt {_quoted(gateway.tls_certificate)}" if gateway.tls_certificate else ""
+    timeout = f"{gateway.request_timeout_s * 1000:.0f}ms"
     lines = [
         "global",
         f"  maxconn {gateway.max_connections}",
@@ -30,7 +31,7 @@ def configuration(settings: Settings) -> str:
         f"  timeout server {timeout}",
         "  timeout http-request 30s",
         "  option forwardfor",
-        "  errorfile 503 " + str(_error_file(settings)),
+        "  errorfile 503 " + _quoted(_error_file(settings)),
         "backend serve",
         f"  server proxy 127.0.0.1:{gateway.internal_port}",
     ]
@@ -66,6 +67,11 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
 
 def _error_file(settings: Settings) -> Path:
     return (settings.data_dir / "haproxy" / "503.http").resolve()
+
+
+def _quoted(path: Path) -> str:
+    """A path as one word of HAProxy's configuration (manual, section 2.2)."""
+    return '"' + re.sub(r'(["\\$])', r"\\\1", str(path)) + '"'
 
 
 _BODY = (
