@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import httpx
 import openai
 import psutil
 import pytest
+import yaml
 
 from chordae.platform.settings import Settings, load_settings
 from chordae.platform.weights import identify
@@ -26,11 +26,9 @@ QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnorm
 LAPTOP = Path("configs/laptop.yaml")
 
 
-def chordae(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "chordae.cli", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=os.environ | environment, check=False
-    )
+def chordae(*arguments: str, config: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chordae.cli", *arguments, "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def free_ports(count: int) -> list[int]:
@@ -44,21 +42,28 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running platform on ports of its own; the environment says so to every command of this module."""
-    patch = pytest.MonkeyPatch()
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The laptop's settings with ports and a data directory of their own."""
+    values = yaml.safe_load(LAPTOP.read_text())
+    directory = tmp_path_factory.mktemp("platform")
     outer, internal, expert = free_ports(3)
-    patch.setenv("CHORDAE_DATA_DIR", str(tmp_path_factory.mktemp("var")))
-    patch.setenv("CHORDAE_GATEWAY__PORT", str(outer))
-    patch.setenv("CHORDAE_GATEWAY__INTERNAL_PORT", str(internal))
-    patch.setenv("CHORDAE_EXPERTS__ECG__PORT", str(expert))
-    started = chordae("up", "--detach")
-    settings = load_settings(LAPTOP)
+    values["data_dir"] = str(directory / "var")
+    values["gateway"] = {"port": outer, "internal_port": internal}
+    values["experts"]["ecg"]["port"] = expert
+    path = directory / "settings.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(config: Path) -> Iterator[Settings]:
+    """The settings of a running platform."""
+    started = chordae("up", "--detach", config=config)
+    settings = load_settings(config)
     log = settings.data_dir / "platform.log"
     assert started.returncode == 0, started.stderr + (log.read_text() if log.is_file() else "")
     yield settings
-    chordae("down")
-    patch.undo()
+    chordae("down", config=config)
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +94,8 @@ def asked(picture: str | None, question: str = QUESTION) -> list[dict[str, objec
     return [{"role": "user", "content": content}]
 
 
-def test_the_command_line_shows_answer_probes_scores_and_provenance(settings: Settings) -> None:
-    result = chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--json")
+def test_the_command_line_shows_answer_probes_scores_and_provenance(settings: Settings, config: Path) -> None:
+    result = chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--json", config=config)
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout)
     report = answer["reports"][0]
@@ -107,20 +112,24 @@ def test_the_command_line_shows_answer_probes_scores_and_provenance(settings: Se
         assert (settings.media_dir / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_expert_reads_the_real_ecg_as_the_device_did(settings: Settings) -> None:
+def test_the_expert_reads_the_real_ecg_as_the_device_did(settings: Settings, config: Path) -> None:
     """The recording is a normal sinus rhythm at 60 to 62 bpm by its R peaks; the expert must look, not guess."""
-    report = json.loads(chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--json").stdout)["reports"][0]
+    report = json.loads(chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--json", config=config).stdout)[
+        "reports"
+    ][0]
     assert "sinus" in report["answer"].lower()
     assert report["image_absent"]["answer"] != report["answer"]
 
 
-def test_an_unprobed_answer_says_that_nothing_is_known_about_it(settings: Settings) -> None:
-    answer = json.loads(chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--no-probe", "--json").stdout)
+def test_an_unprobed_answer_says_that_nothing_is_known_about_it(settings: Settings, config: Path) -> None:
+    answer = json.loads(
+        chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--no-probe", "--json", config=config).stdout
+    )
     assert answer["flagged"] is None and answer["reports"] == []
 
 
-def test_status_names_ports_and_the_digest_of_the_weights(settings: Settings) -> None:
-    said = chordae("status").stdout
+def test_status_names_ports_and_the_digest_of_the_weights(settings: Settings, config: Path) -> None:
+    said = chordae("status", config=config).stdout
     assert "ready" in said and str(settings.gateway.port) in said
     assert identify(Path(settings.experts["ecg"].model)).digest in said.replace("\n", "")
 
@@ -242,8 +251,12 @@ def test_many_at_once_all_get_the_answer_that_one_alone_gets(expert: openai.Open
         assert len(set(pool.map(ask, range(32)))) == 1
 
 
-def test_a_second_platform_on_the_same_ports_is_refused_in_one_line(settings: Settings, tmp_path: Path) -> None:
-    second = chordae("up", CHORDAE_DATA_DIR=str(tmp_path))
+def test_a_second_platform_on_the_same_ports_is_refused_in_one_line(
+    settings: Settings, config: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "settings.yaml"
+    elsewhere.write_text(config.read_text().replace(str(settings.data_dir), str(tmp_path)))
+    second = chordae("up", config=elsewhere)
     assert second.returncode == 2
     assert f"port {settings.gateway.port}" in second.stderr.replace("\n", " ") and "Traceback" not in second.stderr
 
@@ -257,12 +270,12 @@ def test_no_log_holds_a_question_or_a_patients_name(settings: Settings) -> None:
             assert QUESTION.encode() not in content and name not in content, path
 
 
-def test_down_ends_every_process_that_up_started(settings: Settings) -> None:
+def test_down_ends_every_process_that_up_started(settings: Settings, config: Path) -> None:
     """Last in this module: it stops the platform."""
     pid = json.loads((settings.data_dir / "platform.json").read_text())["pid"]
     started = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     assert len(started) > 5
-    stopped = chordae("down")
+    stopped = chordae("down", config=config)
     assert stopped.returncode == 0 and "stopped" in stopped.stdout
     until = time.monotonic() + 20
     while (
