@@ -39,7 +39,7 @@ def configuration(settings: Settings) -> str:
         lines += [
             f"frontend {service}",
             f"  bind {gateway.host}:{port}{tls}",
-            "  http-request deny deny_status 411 if { req.hdr(transfer-encoding) -m found }",  # of unknown length
+            "  http-request deny deny_status 413 if { req.hdr(transfer-encoding) -m found }",  # of unknown length
             f"  http-request deny deny_status 413 if {{ req.body_size gt {gateway.max_upload_bytes} }}",
             "  default_backend serve",
         ]
