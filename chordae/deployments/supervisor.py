@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -199,10 +199,18 @@ def stop_running(settings: Settings) -> bool:
     state = read_state(settings)
     if state is None:
         return False
-    process = psutil.Process(state["pid"])
-    process.terminate()
-    process.wait()
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(state["pid"])
+        process.terminate()
+        while process.is_running() and not (_is_zombie(process) and process.ppid() != os.getpid()):
+            with suppress(psutil.TimeoutExpired):
+                process.wait(0.2)
     return True
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    """Ended, and not yet reaped by its parent; the first process of many containers never does."""
+    return bool(process.status() == psutil.STATUS_ZOMBIE)
 
 
 def read_state(settings: Settings) -> dict[str, Any] | None:
@@ -210,8 +218,9 @@ def read_state(settings: Settings) -> dict[str, Any] | None:
     path = _state_path(settings)
     try:
         state: dict[str, Any] = json.loads(path.read_text())
-        same = abs(psutil.Process(state["pid"]).create_time() - state["born"]) < 1
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        process = psutil.Process(state["pid"])
+        same = abs(process.create_time() - state["born"]) < 1 and not _is_zombie(process)
+    except (OSError, ValueError, TypeError, KeyError, psutil.Error):
         return None
     return state if same else None  # a reused pid after a crash is not our platform
 
