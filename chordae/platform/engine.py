@@ -82,6 +82,8 @@ class Engine:
             "allowed_local_media_path": str(self._media_dir.resolve()),
             "allowed_media_domains": ["none.invalid"],  # nothing is fetched on a caller's behalf
             "enable_prefix_caching": True,  # the probes of one picture share its prefill (DESIGN.md, decision 3)
+            # a small model given the choice of blanks between two tokens of JSON writes nothing else
+            "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
             "enable_log_requests": False,  # prompts may hold what a clinician typed about a patient
         }
         try:
