@@ -1,7 +1,8 @@
 """One process that owns a running platform: Ray (unless a cluster is joined), the Serve application, HAProxy.
 
 `chordae up` runs it in the foreground; `--detach` starts it as a session of its own and waits until it is ready.
-Whatever it started ends with it. Its state file tells other commands where it is and what it is doing.
+Whatever it started ends with it, and nothing else: an application that `serve deploy` put on a joined cluster is waited
+for and left running. Its state file tells other commands where it is and what it is doing.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def check_machine(settings: Settings) -> None:
     Raises:
         BadSettings: a port is taken, or too little memory is available; says which and what to do.
     """
-    services = settings.outer_ports() | {"internal": settings.gateway.internal_port}
+    services = settings.outer_ports()
+    if settings.cluster.address is None:  # on a joined cluster Serve may hold its port already
+        services |= {"internal": settings.gateway.internal_port}
     for service, port in services.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,17 +105,23 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     _stop_on_signals(stop)  # ray.init put its own handlers in place, which end the process without cleaning up
     door: subprocess.Popen[bytes] | None = None
+    ours = cluster.address is None
     try:
-        tell("starting Ray Serve")
-        serve.start(
-            http_options={"host": "127.0.0.1", "port": settings.gateway.internal_port},
-            logging_config={"log_level": "WARNING", "enable_access_log": False},
-        )
-        tell(f"loading {', '.join(settings.experts)} expert and the embedding model (about a minute on a laptop)")
-        try:
-            serve.run(graph(settings), name=NAME, route_prefix="/")
-        except RuntimeError as error:
-            raise BadSettings("an expert did not start", _reason(serve, NAME) or str(error)) from error
+        ours = ours or NAME not in serve.status().applications
+        if ours:
+            tell("starting Ray Serve")
+            serve.start(
+                proxy_location="HeadOnly",  # HAProxy runs on this node and needs no other
+                http_options={"host": "127.0.0.1", "port": settings.gateway.internal_port},
+                logging_config={"log_level": "WARNING", "enable_access_log": False},
+            )
+            tell(f"loading {', '.join(settings.experts)} expert and the embedding model (about a minute on a laptop)")
+            try:
+                serve.run(graph(settings), name=NAME, route_prefix="/")
+            except RuntimeError as error:
+                raise BadSettings("an expert did not start", _reason(serve, NAME) or str(error)) from error
+        else:
+            _wait_for_application(serve, NAME, settings, tell, stop)
         door = frontdoor.start(settings)
         _wait_for_health(settings, door, stop)
         yield
@@ -123,8 +132,25 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
                 door.wait(5)
             except subprocess.TimeoutExpired:
                 door.kill()
-        serve.shutdown()
+        if ours:
+            serve.shutdown()
         ray.shutdown()
+
+
+def _wait_for_application(serve: Any, name: str, settings: Settings, tell: Progress, stop: threading.Event) -> None:
+    """Until an application deployed by others runs; a cluster may have to start nodes first, so without a limit."""
+    tell("waiting for the application that `serve deploy` put on this cluster")
+    while not stop.wait(1):
+        application = serve.status().applications.get(name)
+        if application is None:
+            raise ChordaeError("the application went away while starting", "run `serve deploy` again")
+        if application.status == "RUNNING":
+            return
+        if application.status == "DEPLOY_FAILED":
+            if _answers(f"http://127.0.0.1:{settings.gateway.internal_port}"):
+                return  # an update failed, and what ran before still serves
+            lines = application.message.strip().splitlines()
+            raise BadSettings("the application did not start", _reason(serve, name) or (lines[-1] if lines else ""))
 
 
 def _reason(serve: Any, name: str) -> str:
@@ -149,8 +175,12 @@ def _wait_for_health(settings: Settings, door: subprocess.Popen[bytes], stop: th
 
 def is_healthy(settings: Settings) -> bool:
     """Whether the orchestrator's port answers."""
+    return _answers(base_url(settings))
+
+
+def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{base_url(settings)}/health", timeout=5, verify=False).status_code == 200  # noqa: S501
+        return httpx.get(f"{url}/health", timeout=5, verify=False).status_code == 200  # noqa: S501
     except httpx.TransportError:
         return False
 
