@@ -36,7 +36,10 @@ def upload(settings: Settings, recording: Path) -> Media:
         raise _no_platform(settings) from error
     if reply.status_code != 200:
         raise _told(_error(reply), reply.status_code)
-    return Media.model_validate(reply.json())
+    try:
+        return Media.model_validate(reply.json())
+    except ValueError as error:
+        raise _stranger(settings) from error
 
 
 def ask(settings: Settings, media: Media, question: str, probe: bool, on_stage: Stage) -> Answer:
@@ -72,6 +75,8 @@ def ask(settings: Settings, media: Media, question: str, probe: bool, on_stage: 
         raise _told(error.body, error.status_code) from error
     except openai.APIError as error:  # an error event inside a stream
         raise _told(error.body, 503) from error
+    except ValueError as error:
+        raise _stranger(settings) from error
     raise ExpertUnavailable("the answer broke off", "ask again")
 
 
@@ -83,8 +88,10 @@ def models(settings: Settings) -> list[dict[str, Any]]:
         raise _no_platform(settings) from error
     if reply.status_code != 200:
         raise _told(_error(reply), reply.status_code)
-    cards: list[dict[str, Any]] = reply.json()["data"]
-    return cards
+    try:
+        return [{"id": card["id"], **card} for card in reply.json()["data"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _stranger(settings) from error
 
 
 def timed_upload(settings: Settings, recording: Path, on_stage: Stage) -> Media:
@@ -97,9 +104,10 @@ def timed_upload(settings: Settings, recording: Path, on_stage: Stage) -> Media:
 
 def _error(reply: httpx.Response) -> Any:
     """The error in a refusal; HAProxy's own refusals, such as 413, are not JSON."""
-    if reply.headers.get("content-type", "").startswith("application/json"):
+    try:
         return reply.json()["error"]
-    return {"message": f"HTTP {reply.status_code}: {reply.reason_phrase}"}
+    except (ValueError, TypeError, KeyError):
+        return {"message": f"HTTP {reply.status_code}: {reply.reason_phrase}"}
 
 
 def _told(error: Any, status: int) -> ChordaeError:
@@ -108,6 +116,12 @@ def _told(error: Any, status: int) -> ChordaeError:
     told = ChordaeError(problem or "the platform refuses", remedy)
     told.exit_code = 2 if status < 500 else 1
     return told
+
+
+def _stranger(settings: Settings) -> ChordaeError:
+    return ChordaeError(
+        f"what answers at {base_url(settings)} is not chordae of this version", "stop it, or set another gateway.port"
+    )
 
 
 def _no_platform(settings: Settings) -> ChordaeError:
