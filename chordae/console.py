@@ -26,12 +26,12 @@ def show_answer(answer: Answer, media: Media, settings: Settings, stages: dict[s
     facts.add_row("Seen by the model", str(settings.media_dir / f"{media.id}.png"))
     flags = media.sidecar.get("flags")
     if isinstance(flags, list) and flags:
-        facts.add_row("Recording", "; ".join(str(flag) for flag in flags))
-    facts.add_row("Answer", answer.text)
+        facts.add_row("Recording", escape("; ".join(str(flag) for flag in flags)))
+    facts.add_row("Answer", escape(answer.text))
     for report in answer.reports:
         for number, probe in enumerate(report.rephrasings, start=1):
-            facts.add_row(f"Rephrasing {number}", f"[dim]{probe.question}[/dim]\n{probe.answer}")
-        facts.add_row("Without the picture", report.image_absent.answer)
+            facts.add_row(f"Rephrasing {number}", f"[dim]{escape(probe.question)}[/dim]\n{escape(probe.answer)}")
+        facts.add_row("Without the picture", escape(report.image_absent.answer))
         score = report.confidence
         facts.add_row("Agreement", f"{score.agreement:.3f}  (mean pairwise ROUGE-L of the four answers)")
         facts.add_row("Image delta", f"{score.image_delta:.3f}  (cosine distance, with and without the picture)")
