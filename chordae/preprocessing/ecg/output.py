@@ -19,6 +19,8 @@ def write_picture(recording: Path, output: Path, layout: str) -> dict[str, objec
         raise BadInput(f"no layout {layout!r}", "use clinical (for people) or marcus (for the model)")
     if not recording.is_file():
         raise BadInput(f"no file {recording}", "name an ECG recording: DICOM, WFDB header or .npy")
+    if output.is_dir():
+        raise BadInput(f"{output} is a directory", "name the PNG file to write")
     if not output.parent.is_dir():
         raise BadInput(f"no directory {output.parent}", "create it first")
     ecg = prepare_ecg(recording)
