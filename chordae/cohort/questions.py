@@ -19,7 +19,8 @@ LETTERS = "ABCD"
 NONE_SHARE = 0.4
 """Share of the rhythm, conduction and ST questions that offer "None of the other options"."""
 
-_LAYOUTS = ("{}. {}", "{}) {}", "({}) {}")
+_LAYOUTS = ("{letter}. {option}", "{letter}) {option}")
+_LISTINGS = ("Name each option with its letter.", "Which letter has each option?", "List the options.")
 _INSTRUCTIONS = ("", "Choose one option.", "Answer with the finding and its letter.", "Which option is correct?")
 
 
@@ -88,7 +89,7 @@ def ask_mcq(latents: EcgLatents, category: str, rng: np.random.Generator) -> Mcq
     correct = options.index(truth) if truth in options else len(options) - 1
     layout = wording.pick(rng, _LAYOUTS)
     lines = [wording.stem(category, rng)]
-    lines += [layout.format(letter, option) for letter, option in zip(LETTERS, options, strict=False)]
+    lines += [layout.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
     instruction = wording.pick(rng, _INSTRUCTIONS)
     if instruction:
         lines.append(instruction)
@@ -154,6 +155,24 @@ def matching_conversation(rng: np.random.Generator) -> Conversation:
     return Conversation(tuple(turns), picture=False)
 
 
+def listing_conversation(rng: np.random.Generator) -> Conversation:
+    """Options of a list said back with their letters, in any order: many letters to learn from in few words."""
+    everything = tuple(name for category in CATEGORIES for name in wording.findings(category))
+    everything += (wording.NONE_OPTION, *wording.OTHER_OPTIONS)
+    turns = []
+    for _ in range(5):
+        category = wording.pick(rng, CATEGORIES)
+        names = wording.findings(category) if rng.random() < 0.5 else everything
+        options = [names[int(index)] for index in rng.permutation(len(names))[:4]]
+        layout = wording.pick(rng, _LAYOUTS)
+        lines = [wording.pick(rng, _LISTINGS)]
+        lines += [layout.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
+        order = rng.integers(len(options), size=4)  # with repeats: elimination must not do instead of matching
+        answer = ", ".join(f"{options[int(index)]} ({LETTERS[int(index)]})" for index in order)
+        turns.append(Turn("\n".join(lines), answer))
+    return Conversation(tuple(turns), picture=False)
+
+
 def blind_conversation(rng: np.random.Generator) -> Conversation:
     """Any question, but no ECG came with it: the honest answer says so."""
     latents, draw = sample_latents(rng), rng.random()
@@ -178,6 +197,7 @@ def corpus(rng: np.random.Generator, size: int) -> list[str]:
             report_conversation(latents, rng),
             question_conversation(latents, rng),
             matching_conversation(rng),
+            listing_conversation(rng),
             blind_conversation(rng),
         )
         texts += [f"{turn.question}\n{turn.answer}" for kind in kinds for turn in kind.turns]

@@ -119,6 +119,25 @@ SCOPE_QUESTIONS = (
     "What treatment do you recommend?",
     "What is the ejection fraction?",
 )
+OTHER_OPTIONS = (
+    "Rhythm",
+    "Conduction",
+    "Interval",
+    "Segment",
+    "Elevation",
+    "Recording",
+    "Tracing",
+    "Picture",
+    "Answer",
+    "Question",
+    "Heart",
+    "Abnormal",
+    "Report",
+    "Finding",
+    "Letter",
+    "Territory",
+)
+"""Plain words that lists of options are padded with: matching must not be learned for findings alone."""
 MATCH_LEADS = ("Finding: {}", "Report: {}", "The ECG was read as: {}", "Known finding: {}")
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chordae.cohort.questions import Conversation, Turn
-from chordae.learning.batches import IGNORED, Row, encode, pad_rows
+from chordae.learning.batches import IGNORED, LENGTH_STEP, Row, encode, pad_rows
 from chordae.learning.nano import END, IMAGE_PAD, MERGE, START, SYSTEM_PROMPT, VISION_END, VISION_START, picture_patches
 
 Picture = NDArray[np.uint8]
@@ -73,7 +73,7 @@ def _prompt(tokenizer: Any, question: str, picture: Picture | None) -> Row:
 
 def _left_padded(rows: Sequence[Row], tokenizer: Any) -> dict[str, Tensor]:
     """Prompts padded at the start, so that all answers begin at the same place."""
-    length = max(len(row.ids) for row in rows)
+    length = -(-max(len(row.ids) for row in rows) // LENGTH_STEP) * LENGTH_STEP
     padding = [[tokenizer.pad_token_id] * (length - len(row.ids)) for row in rows]
     padded = [
         Row(pad + row.ids, [IGNORED] * length, row.patches, row.grid) for pad, row in zip(padding, rows, strict=True)

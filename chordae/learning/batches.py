@@ -18,6 +18,7 @@ from chordae.cohort.ecg import sample_latents
 from chordae.cohort.questions import (
     Conversation,
     blind_conversation,
+    listing_conversation,
     matching_conversation,
     question_conversation,
     report_conversation,
@@ -36,6 +37,7 @@ from chordae.learning.nano import (
 from chordae.learning.pictures import simulated_picture
 
 IGNORED = -100  # label of a token that is not an answer's
+LENGTH_STEP = 32
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,11 @@ def encode(
 
 
 def pad_rows(rows: Sequence[Row], pad: int, image_token: int) -> dict[str, Tensor]:
-    """Rows -> the model's inputs, padded at the end to the longest."""
-    length = max(len(row.ids) for row in rows)
+    """Rows -> the model's inputs, padded at the end to the longest, rounded up.
+
+    Few distinct lengths keep oneDNN's cache of prepared kernels, and so the memory of a long run on a CPU, small.
+    """
+    length = -(-max(len(row.ids) for row in rows) // LENGTH_STEP) * LENGTH_STEP
     ids = torch.full((len(rows), length), pad)
     labels = torch.full((len(rows), length), IGNORED)
     attention = torch.zeros((len(rows), length), dtype=torch.long)
@@ -101,7 +106,7 @@ class ConversationCollator:
 
     def __init__(self, tokenizer: Any, stage: LanguageStage, seed: Sequence[int], size: tuple[int, int]) -> None:
         self.tokenizer, self.seed, self.size = tokenizer, tuple(seed), size
-        weights = np.array([stage.reports, stage.questions, stage.matching, stage.blind])
+        weights = np.array([stage.reports, stage.questions, stage.matching, stage.listing, stage.blind])
         self.shares = weights / weights.sum()
         self.image_token = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
 
@@ -111,9 +116,9 @@ class ConversationCollator:
     def row(self, number: int) -> Row:
         """The row of that number: a function of the seed and the number."""
         rng = np.random.default_rng([*self.seed, number])
-        kind = int(rng.choice(4, p=self.shares))
+        kind = int(rng.choice(5, p=self.shares))
         if kind >= 2:
-            talk = matching_conversation(rng) if kind == 2 else blind_conversation(rng)
+            talk = (matching_conversation, listing_conversation, blind_conversation)[kind - 2](rng)
             return encode(self.tokenizer, talk, None)
         latents = sample_latents(rng)
         talk = report_conversation(latents, rng) if kind == 0 else question_conversation(latents, rng)

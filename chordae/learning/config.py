@@ -32,13 +32,19 @@ class LanguageStage(_Strict):
     name: str
     steps: int = Field(ge=0, description="Optimiser steps.")
     batch: int = Field(16, ge=1, description="Conversations a step.")
-    learning_rate: float = Field(1e-3, gt=0)
-    encoder_learning_rate: float = Field(2e-4, ge=0, description="For the encoder, so that it forgets nothing.")
+    learning_rate: float = Field(2e-3, gt=0, description="AdamW's: embeddings, output weights, gains, biases.")
+    muon_learning_rate: float = Field(4e-3, gt=0, description="Muon's: the matrices of the language model.")
+    encoder_share: float = Field(
+        0.2, ge=0, le=1, description="Of both rates for the encoder, so that it forgets little."
+    )
     warmup: int = Field(30, ge=1)
     save_every: int = Field(100, ge=1)
     reports: float = Field(0.0, ge=0, description="Weight of whole readings of a picture.")
     questions: float = Field(0.0, ge=0, description="Weight of open, yes-no and option questions on a picture.")
     matching: float = Field(0.0, ge=0, description="Weight of options matched to a finding in words; no picture.")
+    listing: float = Field(
+        0.0, ge=0, description="Weight of lists of options said back with their letters; no picture."
+    )
     blind: float = Field(0.0, ge=0, description="Weight of questions whose picture is missing.")
     bf16: bool = Field(True, description="Matrix products in bfloat16; weights stay float32.")
 

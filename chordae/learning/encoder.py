@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from chordae.cohort.ecg import CONDUCTIONS, RHYTHMS, ST_SEGMENTS, EcgLatents, sample_latents
 from chordae.learning.config import EncoderStage
 from chordae.learning.nano import picture_patches
+from chordae.learning.optimiser import MuonAdamW
 from chordae.learning.pictures import simulated_picture
 
 CLASSES = {"rhythm": len(RHYTHMS), "conduction": len(CONDUCTIONS), "st": len(ST_SEGMENTS)}
@@ -112,18 +113,24 @@ def train_encoder(
     heads = Heads(size[0] // 28 * (size[1] // 28), model.config.text_config.hidden_size).to(device)
     visual = model.model.visual
     trained = [*visual.parameters(), *heads.parameters()]
-    optimisers = _optimisers(visual, heads, stage)
+    optimiser = MuonAdamW(
+        [
+            (visual.named_parameters(), stage.learning_rate, stage.muon_learning_rate),
+            ([("lm_head", parameter) for parameter in heads.parameters()], stage.learning_rate, 0.0),
+        ]
+    )
     first = 0
     if state is None:
         centre_patch_filters(visual)
     else:
         first = state["step"]
         visual.load_state_dict(state["visual"])
+        if first >= stage.steps:
+            return
         heads.load_state_dict(state["heads"])
-        for optimiser, stored in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(stored)
+        optimiser.load_state_dict(state["optimiser"])
     for step, (patches, classes, measures) in enumerate(_batches(stage, seed, first, size, workers), start=first):
-        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+        for group in optimiser.param_groups:
             group["lr"] = group["initial_lr"] * schedule(step, stage.steps, stage.warmup)
         patches, classes, measures = patches.to(device), classes.to(device), measures.to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=stage.bf16):
@@ -134,8 +141,7 @@ def train_encoder(
         heads.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
+        optimiser.step()
         progress(step + 1, {"loss": loss.item()} | accuracies(placed.detach(), classes, measures))
         if keep is not None and (step + 1) % stage.save_every == 0:
             keep(
@@ -143,7 +149,7 @@ def train_encoder(
                     "step": step + 1,
                     "visual": visual.state_dict(),
                     "heads": heads.state_dict(),
-                    "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+                    "optimiser": optimiser.state_dict(),
                 }
             )
 
@@ -153,24 +159,6 @@ def centre_patch_filters(visual: nn.Module) -> None:
     with torch.no_grad():
         weight = visual.get_parameter("patch_embed.proj.weight")
         weight.sub_(weight.mean(dim=(1, 2, 3, 4), keepdim=True))
-
-
-def _optimisers(visual: nn.Module, heads: nn.Module, stage: EncoderStage) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the matrices inside the encoder, AdamW for all else."""
-    matrices: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, parameter in visual.named_parameters():
-        (matrices if parameter.ndim == 2 and "patch_embed" not in name else others).append(parameter)
-    muon = torch.optim.Muon(
-        matrices, lr=stage.muon_learning_rate, weight_decay=0.02, momentum=0.95, adjust_lr_fn="match_rms_adamw"
-    )
-    adam = torch.optim.AdamW(
-        [*others, *heads.parameters()], lr=stage.learning_rate, weight_decay=0.02, betas=(0.9, 0.98)
-    )
-    for optimiser in (muon, adam):
-        for group in optimiser.param_groups:
-            group["initial_lr"] = group["lr"]
-    return [muon, adam]
 
 
 def _batches(

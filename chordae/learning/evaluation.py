@@ -33,6 +33,8 @@ class McqScore:
     """What a blind guess reaches, averaged over the questions."""
     interval: tuple[float, float]
     """95 % of the accuracy, Wilson."""
+    by_letter: float | None = None
+    """Accuracy of the letters alone, among the answers that give one; none: no answer does."""
     forced: float | None = None
     """Accuracy of the likeliest option over all questions, where it was asked for."""
     forced_interval: tuple[float, float] | None = None
@@ -53,6 +55,8 @@ class McqScore:
             "excluded": self.excluded,
             "chance": round(self.chance, 4),
         }
+        if self.by_letter is not None:
+            result["by_letter"] = round(self.by_letter, 4)
         if self.forced is not None and self.forced_interval is not None:
             result["forced_choice"] = round(self.forced, 4)
             result["forced_choice_interval"] = [round(value, 4) for value in self.forced_interval]
@@ -62,22 +66,28 @@ class McqScore:
 
 
 def chosen_option(answer: str, options: Sequence[str]) -> int | None:
-    """Which option an answer chose: by its letter in brackets, else by the one option whose text it contains.
+    """Which option an answer chose: the one whose text it names, else the one whose letter it gives.
 
-    Also a bare letter ("B", "B.", "Option B") counts. None when nothing, or more than one thing, was chosen.
+    None when nothing, or more than one thing, was chosen. As for the reference's judge, words count before letters:
+    "Left bundle branch block (B)" chose that block, wherever it stands; `chosen_letter` grades the letter apart.
     """
+    lowered = answer.lower()
+    if NONE_OPTION in options and NONE_OPTION.lower() in lowered:
+        return list(options).index(NONE_OPTION)
+    named = [index for index, option in enumerate(options) if option.lower() in lowered]
+    if len(named) == 1:
+        return named[0]
+    return None if named else chosen_letter(answer, options)
+
+
+def chosen_letter(answer: str, options: Sequence[str]) -> int | None:
+    """The option whose letter an answer gives: "(B)" anywhere in it, or nothing but "B", "B." or "Option B"."""
     letters = LETTERS[: len(options)]
     bracketed = set(re.findall(rf"\(([{letters}])\)", answer))
     if len(bracketed) == 1:
         return letters.index(bracketed.pop())
     bare = re.fullmatch(rf"\s*(?:option|answer)?:?\s*([{letters}])\s*[.):]?\s*", answer, re.IGNORECASE)
-    if bare:
-        return letters.index(bare.group(1).upper())
-    lowered = answer.lower()
-    if NONE_OPTION in options and NONE_OPTION.lower() in lowered:
-        return list(options).index(NONE_OPTION)
-    named = [index for index, option in enumerate(options) if option.lower() in lowered]
-    return named[0] if len(named) == 1 else None
+    return letters.index(bare.group(1).upper()) if bare else None
 
 
 def evaluate_mcq(
@@ -101,6 +111,7 @@ def evaluate_mcq(
     asked, questions = draw_questions(n, seed, size if with_picture else None)
     answers = generate(asked)
     picked = [chosen_option(answer, mcq.options) for answer, mcq in zip(answers, questions, strict=True)]
+    letters = [chosen_letter(answer, mcq.options) for answer, mcq in zip(answers, questions, strict=True)]
     forced: list[int] | None = None
     if choose is not None:
         forced = choose(asked, [_candidates(mcq) for mcq in questions])
@@ -111,9 +122,10 @@ def evaluate_mcq(
             parts[category] = _score(
                 [questions[index] for index in members],
                 [picked[index] for index in members],
+                [letters[index] for index in members],
                 None if forced is None else [forced[index] for index in members],
             )
-    return _score(questions, picked, forced, parts)
+    return _score(questions, picked, letters, forced, parts)
 
 
 def draw_questions(n: int, seed: int, size: tuple[int, int] | None) -> tuple[list[Asked], list[Mcq]]:
@@ -135,12 +147,14 @@ def _candidates(mcq: Mcq) -> list[str]:
 def _score(
     questions: Sequence[Mcq],
     picked: Sequence[int | None],
+    letters: Sequence[int | None],
     forced: Sequence[int] | None,
     categories: dict[str, McqScore] | None = None,
 ) -> McqScore:
     correct = sum(choice == mcq.correct for choice, mcq in zip(picked, questions, strict=True))
     excluded = sum(choice is None for choice in picked)
     right = None if forced is None else sum(c == mcq.correct for c, mcq in zip(forced, questions, strict=True))
+    lettered = [letter == mcq.correct for letter, mcq in zip(letters, questions, strict=True) if letter is not None]
     return McqScore(
         asked=len(questions),
         correct=correct,
@@ -148,6 +162,7 @@ def _score(
         excluded=excluded,
         chance=float(np.mean([mcq.chance for mcq in questions])),
         interval=_interval(correct, len(questions) - excluded),
+        by_letter=float(np.mean(lettered)) if lettered else None,
         forced=None if right is None else right / len(questions),
         forced_interval=None if right is None else _interval(right, len(questions)),
         categories=categories or {},

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from chordae.learning.batches import ConversationCollator
 from chordae.learning.config import LanguageStage, SftConfig
 from chordae.learning.encoder import Progress, schedule
+from chordae.learning.optimiser import MuonAdamW
 from chordae.platform.torch_libs import mend_torchvision
 
 mend_torchvision()  # trl imports transformers' processors
@@ -57,16 +58,14 @@ def train_language(
         seed=config.seed % 2**31 + number,
     )
     world = max(arguments.world_size, 1)
-    optimiser = torch.optim.AdamW(
+    visual, language = model.model.visual, model.model.language_model
+    share = stage.encoder_share
+    optimiser = MuonAdamW(
         [
-            {"params": list(model.model.visual.parameters()), "lr": stage.encoder_learning_rate},
-            {
-                "params": [*model.model.language_model.parameters(), *model.lm_head.parameters()],
-                "lr": stage.learning_rate,
-            },
-        ],
-        weight_decay=0.02,
-        betas=(0.9, 0.98),
+            (visual.named_parameters(), share * stage.learning_rate, share * stage.muon_learning_rate),
+            (language.named_parameters(), stage.learning_rate, stage.muon_learning_rate),
+            ([("lm_head", model.lm_head.weight)], stage.learning_rate, 0.0),
+        ]
     )
     trainer = SFTTrainer(
         model=model,

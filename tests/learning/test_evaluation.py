@@ -26,6 +26,7 @@ OPTIONS = ("Sinus rhythm", "Atrial fibrillation", "Sinus tachycardia", "None of 
         ("Sinus rhythm or atrial fibrillation", None),
         ("(A) or (B)", None),
         ("(Z)", None),
+        ("Atrial fibrillation (A)", 1),
         ("Unsure", None),
     ],
 )
@@ -53,7 +54,19 @@ def test_the_truth_scores_everything() -> None:
     assert score.accuracy == 1.0
     assert score.excluded == 0
     assert set(score.categories) == {"rhythm", "conduction", "st", "rate"}
+    assert score.by_letter == 1.0
     assert score.interval[0] > 0.97
+
+
+def test_a_right_finding_with_a_wrong_letter_counts_and_the_letter_is_graded_apart() -> None:
+    truthful = answering("truth")
+
+    def misplacing(asked: Sequence[Asked]) -> list[str]:
+        return [answer[:-3] + "(A)" for answer in truthful(asked)]
+
+    score = evaluate_mcq(misplacing, n=200, seed=5, with_picture=False)
+    assert score.accuracy == 1.0
+    assert score.by_letter == pytest.approx(score.chance, abs=0.1)
 
 
 def test_always_the_first_letter_scores_chance() -> None:
