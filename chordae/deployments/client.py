@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import openai
 
-from chordae.deployments.supervisor import base_url
+from chordae.deployments.supervisor import base_url, trust
 from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings
@@ -31,7 +31,7 @@ def upload(settings: Settings, recording: Path) -> Media:
         parts += [other for other in recording.parent.glob(f"{recording.stem}.*") if other.suffix in (".dat", ".mat")]
     files = [("file", (part.name, part.read_bytes())) for part in parts]
     try:
-        reply = httpx.post(f"{base_url(settings)}/media", files=files, timeout=60)
+        reply = httpx.post(f"{base_url(settings)}/media", files=files, timeout=60, verify=trust(settings))
     except httpx.TransportError as error:
         raise _no_platform(settings) from error
     if reply.status_code != 200:
@@ -49,7 +49,12 @@ def ask(settings: Settings, media: Media, question: str, probe: bool, on_stage: 
         ChordaeError: with the platform's own words.
     """
     timeout = settings.gateway.request_timeout_s
-    client = openai.OpenAI(base_url=f"{base_url(settings)}/v1", api_key="unused", max_retries=0, timeout=timeout)
+    client = openai.OpenAI(
+        base_url=f"{base_url(settings)}/v1",
+        api_key="unused",
+        max_retries=0,
+        http_client=openai.DefaultHttpxClient(timeout=timeout, verify=trust(settings)),
+    )
     content: Any = [
         {"type": "image_url", "image_url": {"url": f"/media/{media.id}"}},
         {"type": "text", "text": question},
@@ -83,7 +88,7 @@ def ask(settings: Settings, media: Media, question: str, probe: bool, on_stage: 
 def models(settings: Settings) -> list[dict[str, Any]]:
     """What the platform serves. Raises ChordaeError if none answers."""
     try:
-        reply = httpx.get(f"{base_url(settings)}/v1/models", timeout=10)
+        reply = httpx.get(f"{base_url(settings)}/v1/models", timeout=10, verify=trust(settings))
     except httpx.TransportError as error:
         raise _no_platform(settings) from error
     if reply.status_code != 200:

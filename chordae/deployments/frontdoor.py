@@ -48,8 +48,8 @@ def configuration(settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def start(settings: Settings) -> subprocess.Popen[bytes]:
-    """Write the configuration, check it with HAProxy itself, and run it in the foreground of this process's session.
+def prepare(settings: Settings) -> Path:
+    """Write the configuration and have HAProxy check it; returns where it lies.
 
     Raises:
         BadSettings: HAProxy refuses the configuration, a certificate that cannot be read for example.
@@ -62,7 +62,13 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
     check = subprocess.run([get_haproxy_binary(), "-c", "-f", str(path)], capture_output=True, text=True, check=False)  # noqa: S603
     if check.returncode:
         raise BadSettings("HAProxy refuses its configuration", " ".join(check.stderr.split())[-300:])
-    with (directory / "haproxy.log").open("ab") as log:
+    return path
+
+
+def start(settings: Settings) -> subprocess.Popen[bytes]:
+    """Run HAProxy in the foreground of this process's session. Raises as `prepare` does."""
+    path = prepare(settings)
+    with path.with_suffix(".log").open("ab") as log:
         return subprocess.Popen([get_haproxy_binary(), "-db", "-f", str(path)], stdout=log, stderr=log)  # noqa: S603
 
 

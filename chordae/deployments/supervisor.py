@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from typing import Any
 import httpx
 import psutil
 
+from chordae.deployments import frontdoor
 from chordae.platform.errors import BadSettings, ChordaeError
 from chordae.platform.settings import Settings, load_settings
 
@@ -66,6 +68,7 @@ def run(settings: Settings, progress: Progress) -> None:
         ChordaeError: an expert did not start; says why.
     """
     check_machine(settings)
+    frontdoor.prepare(settings)
     stop = threading.Event()
     _stop_on_signals(stop)
     with _state(settings, progress) as tell, _platform(settings, tell, stop):
@@ -88,7 +91,6 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
     import ray
     from ray import serve
 
-    from chordae.deployments import frontdoor
     from chordae.deployments.app import NAME, graph
 
     cluster = settings.cluster
@@ -132,8 +134,10 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
                 door.wait(5)
             except subprocess.TimeoutExpired:
                 door.kill()
-        if ours:
+        if ours and cluster.address is None:
             serve.shutdown()
+        elif ours:
+            serve.delete(NAME)  # others may serve on the same cluster
         ray.shutdown()
 
 
@@ -175,14 +179,24 @@ def _wait_for_health(settings: Settings, door: subprocess.Popen[bytes], stop: th
 
 def is_healthy(settings: Settings) -> bool:
     """Whether the orchestrator's port answers."""
-    return _answers(base_url(settings))
+    return _answers(base_url(settings), trust(settings))
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, verify: ssl.SSLContext | bool = True) -> bool:
     try:
-        return httpx.get(f"{url}/health", timeout=5, verify=False).status_code == 200  # noqa: S501
+        return httpx.get(f"{url}/health", timeout=5, verify=verify).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def trust(settings: Settings) -> ssl.SSLContext | bool:
+    """How to know the platform on this machine: by the very certificate it was given, whatever name is in that."""
+    if settings.gateway.tls_certificate is None:
+        return True
+    context = ssl.create_default_context(cafile=str(settings.gateway.tls_certificate))
+    context.check_hostname = False  # the certificate names the host as clients see it, this is 127.0.0.1
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def base_url(settings: Settings) -> str:

@@ -46,7 +46,7 @@ def fetch_checkpoint(model: str, revision: str | None) -> Path:
 
 
 def read_manifest(checkpoint: Path) -> Manifest:
-    """The checkpoint's manifest, or one made from its directory's name where there is none.
+    """The checkpoint's manifest, or one made from where it lies if it has none.
 
     Raises:
         BadSettings: no such directory, no weights in it, or a manifest that cannot be read.
@@ -55,13 +55,20 @@ def read_manifest(checkpoint: Path) -> Manifest:
         raise BadSettings(f"no weights (*.safetensors) in {checkpoint}", "set experts.<modality>.model to a checkpoint")
     path = checkpoint / MANIFEST
     if not path.is_file():
-        return Manifest(name=checkpoint.name, version="unversioned")
+        return _unwritten_manifest(checkpoint)
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "JSON"
         raise BadSettings(f"{path} is no manifest ({key}: {first['msg']})", "copy the checkpoint again") from error
+
+
+def _unwritten_manifest(checkpoint: Path) -> Manifest:
+    """A foreign checkpoint's; the Hub's cache has name and commit in `models--<owner>--<name>/snapshots/<commit>`."""
+    if checkpoint.parent.name == "snapshots":
+        return Manifest(name=checkpoint.parent.parent.name.split("--")[-1], version=checkpoint.name)
+    return Manifest(name=checkpoint.name, version="unversioned")
 
 
 def identify(checkpoint: Path) -> WeightsVersion:
