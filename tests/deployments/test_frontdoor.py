@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fakes import free_port, make_settings
 
-from chordae.deployments import frontdoor
+from chordae.deployments import frontdoor, supervisor
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import Settings
 
@@ -191,3 +191,12 @@ def test_the_bundled_binary_is_a_long_term_release() -> None:
 
     shown = subprocess.run([get_haproxy_binary(), "-v"], capture_output=True, text=True, check=True).stdout
     assert "long-term" in shown
+
+
+def test_the_command_line_trusts_the_configured_certificate_and_no_other(tmp_path: Path, certificate: Path) -> None:
+    settings = made(tmp_path, tls_certificate=str(certificate))
+    with open_door(settings):
+        reply = httpx.get(f"{supervisor.base_url(settings)}/health", verify=supervisor.trust(settings))
+        assert reply.status_code == 503  # nothing behind the door, but the door is ours
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(f"{supervisor.base_url(settings)}/health")
