@@ -143,6 +143,7 @@ class FakeEngine(ChatEngine):
         question, picture = asked(request)
         try:
             answer = self.rule(question, picture)
+            await asyncio.sleep(0.002)  # prefill: time enough for others to start too early
             for word in re.findall(r"\s*\S+", answer)[: request["max_completion_tokens"]]:
                 await asyncio.sleep(0)
                 self.log.append(f"token {number}")
