@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import re
 import tempfile
@@ -21,6 +22,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from PIL import Image
 from ray import serve
 from ray.serve.exceptions import BackPressureError
 from starlette.exceptions import HTTPException
@@ -35,6 +37,7 @@ from chordae.preprocessing.ecg import PREPROCESSING_VERSION, prepare_ecg
 
 api = FastAPI(title="chordae", docs_url=None, redoc_url=None)
 ORCHESTRATOR = "chordae"
+MAX_PIXELS = 20_000_000  # thirty times a rendered ECG
 
 
 @api.exception_handler(ChordaeError)
@@ -130,6 +133,15 @@ class Gateway:
             raw = base64.b64decode(encoded, validate=True)
         except ValueError as error:
             raise BadInput("the data: URL is not valid base64", "encode the picture's bytes with base64") from error
+        try:
+            with Image.open(io.BytesIO(raw)) as header:  # its size alone: a small file may unpack to gigabytes
+                too_large = header.width * header.height > MAX_PIXELS
+        except Image.DecompressionBombError:
+            too_large = True
+        except OSError:  # no picture at all: told below
+            too_large = False
+        if too_large:
+            raise BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels", "send a smaller one")
         try:
             picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
         except cv2.error:  # what claims to be larger than OpenCV allows

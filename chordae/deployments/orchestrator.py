@@ -80,24 +80,7 @@ class Orchestrator:
                 yield "answer", stages["answer"]
         original, report = answers[0], None
         if probe:
-            *rephrased, absent = (answers[index] for index in range(1, len(prompts)))
-            score = await asyncio.to_thread(
-                confidence,
-                original.text,
-                [answer.text for answer in rephrased],
-                absent.text,
-                self._embed,
-                self._settings.orchestrator,
-            )
-            report = ProbeReport(
-                modality=modality,
-                question=question.text,
-                answer=original.text,
-                rephrasings=tuple(Probe(question=q, answer=a.text) for q, a in zip(asked[1:], rephrased, strict=True)),
-                image_absent=Probe(question=question.text, answer=absent.text),
-                confidence=score,
-                weights=original.weights,
-            )
+            report = await self._report(modality, asked, answers)
             stages["probe"] = time.monotonic() - started - stages["answer"]
             yield "probe", stages["probe"]
         yield Answer(
@@ -111,6 +94,27 @@ class Orchestrator:
                 settings_digest=self._settings.digest(),
             ),
             stages=stages,
+        )
+
+    async def _report(self, modality: Modality, asked: Sequence[str], answers: dict[int, ExpertAnswer]) -> ProbeReport:
+        """The verdict on answer 0 (the original): those up to the last are to rephrasings, the last had no picture."""
+        original, *rephrased, absent = (answers[index] for index in range(len(answers)))
+        score = await asyncio.to_thread(
+            confidence,
+            original.text,
+            [answer.text for answer in rephrased],
+            absent.text,
+            self._embed,
+            self._settings.orchestrator,
+        )
+        return ProbeReport(
+            modality=modality,
+            question=asked[0],
+            answer=original.text,
+            rephrasings=tuple(Probe(question=q, answer=a.text) for q, a in zip(asked[1:], rephrased, strict=True)),
+            image_absent=Probe(question=asked[0], answer=absent.text),
+            confidence=score,
+            weights=original.weights,
         )
 
     def _route(self, question: Question) -> tuple[Modality, str]:

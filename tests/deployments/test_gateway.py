@@ -498,6 +498,7 @@ BAD_DATA = {
     "more pixels than memory": data_url(png_header(2**31 - 1, 2**31 - 1)),
     "ten thousand million pixels": data_url(png_header(100_000, 100_000)),
     "no pixels": data_url(png_header(0, 0)),
+    "gigabytes in a small file": data_url(cv2.imencode(".png", np.zeros((5000, 5000), np.uint8))[1].tobytes()),
 }
 
 
