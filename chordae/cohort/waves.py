@@ -106,6 +106,8 @@ def sample_patient(conduction: str, st: str, qrs_ms: int, rng: np.random.Generat
     )
 
     t_direction = np.array(_T[kind]) * size**0.5 * np.exp(rng.normal(0, 0.3)) + rng.normal(0, 0.04, 3)
+    if kind == "narrow":  # T waves of 1 mV and more in V2-V4 are normal (Surawicz et al. 2009, Part IV)
+        t_direction[2] *= np.exp(rng.normal(0, 0.6))
     if kind == "narrow" and rng.random() < 0.12:  # flat or inverted T waves without ST elevation do occur
         t_direction = t_direction * rng.uniform(-0.7, 0.3)
     t_values = (t_direction @ turn.T) @ leads.T
@@ -122,7 +124,7 @@ def sample_patient(conduction: str, st: str, qrs_ms: int, rng: np.random.Generat
     if st == "none" and rng.random() < 0.15:  # strain-like depression, no elevation
         background[[0, 5, 6, 7]] -= rng.uniform(0.03, 0.1)
     if kind == "narrow":
-        background[3:5] += rng.uniform(0, 0.06)  # V2-V3 lie a little high in health
+        background[3:5] += rng.uniform(0, 0.1)  # in health the J point of V2-V3 lies up to 0.1 mV high
     discordant = -0.10 * qrs.values.sum(axis=0) if kind == "LBBB" else np.zeros(8)
 
     p_scale = np.exp(rng.normal(0, 0.2))
