@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from ray import serve
 
+from chordae.deployments.openai_api import media_ids
 from chordae.platform.engine import ChatEngine, Engine
 from chordae.platform.errors import ExpertUnavailable
 from chordae.platform.media import MediaStore
@@ -188,17 +189,6 @@ def _says_something(event: str) -> bool:
         return False
     chunk = json.loads(event.removeprefix("data: "))
     return "error" in chunk or any((choice["delta"].get("content") or "").strip() for choice in chunk["choices"])
-
-
-def media_ids(request: dict[str, Any]) -> list[str]:
-    """Ids of the media a chat request refers to, in order."""
-    return [
-        part["image_url"]["url"].removeprefix("media:")
-        for message in request["messages"]
-        if not isinstance(message["content"], str)
-        for part in message["content"]
-        if part["type"] == "image_url"
-    ]
 
 
 class LoadedExpert(Expert):

@@ -68,21 +68,21 @@ class Gateway:
 
     @api.get("/health")
     async def health(self) -> dict[str, str]:
-        """Answers once every expert is loaded."""
-        await self._models()
+        """Answers while every expert does."""
+        await self._describe()
         return {"status": "ok"}
 
     @api.get("/v1/models")
     async def models(self) -> dict[str, Any]:
         """The orchestrator and every expert."""
         mine = {"id": ORCHESTRATOR, "object": "model", "created": 0, "owned_by": "chordae"}
-        return {"object": "list", "data": [mine, *(await self._models()).values()]}
+        return {"object": "list", "data": [mine, *(await self._describe()).values()]}
 
     @api.get("/{modality}/v1/models")
     async def expert_models(self, modality: str) -> dict[str, Any]:
         """One expert alone."""
         self._expert(modality)
-        return {"object": "list", "data": [(await self._models())[modality]]}
+        return {"object": "list", "data": [(await self._describe())[modality]]}
 
     @api.post("/v1/chat/completions")
     async def chat(self, request: Request) -> Response:
@@ -90,7 +90,7 @@ class Gateway:
         asked = await self._parse(request)
         if asked.model == ORCHESTRATOR:
             return await self._ask(asked)
-        for modality, card in (await self._models()).items():
+        for modality, card in (self._cards or await self._describe()).items():
             if asked.model == card["id"]:
                 return await self._ask_expert(modality, asked)
         names = ", ".join([ORCHESTRATOR, *(card["id"] for card in self._cards.values())])
@@ -112,7 +112,10 @@ class Gateway:
                 path.write_bytes(await part.read())
                 paths.append(path)
             header = next((path for path in paths if path.suffix == ".hea"), paths[0])
-            ecg = await asyncio.to_thread(prepare_ecg, header)
+            return await asyncio.to_thread(self._prepare, header)
+
+    def _prepare(self, recording: Path) -> Media:
+        ecg = prepare_ecg(recording)
         return self._media.put(ecg.marcus_png, "ecg", PREPROCESSING_VERSION, ecg.sidecar, ecg.clinical_png)
 
     @api.get("/media/{media_id}")
@@ -122,7 +125,8 @@ class Gateway:
 
     async def _parse(self, request: Request) -> ChatRequest:
         longest = self._settings.gateway.max_question_characters
-        return openai_api.parse(await request.body(), self._keep_data_url, longest)
+        # pictures are decoded and flushed to disk: not on the event loop that streams others' answers
+        return await asyncio.to_thread(openai_api.parse, await request.body(), self._keep_data_url, longest)
 
     def _keep_data_url(self, url: str) -> str:
         """Keep a picture sent with the question. One expert so far, so a picture is an ECG."""
@@ -156,9 +160,12 @@ class Gateway:
             raise UnknownModel(f"no expert {modality!r} here", f"use one of: {', '.join(self._experts)}")
         return self._experts[modality]
 
-    async def _models(self) -> dict[str, dict[str, Any]]:
-        for modality in self._experts.keys() - self._cards.keys():
-            self._cards[modality] = await _awaited(self._experts[modality].describe.remote(), f"the {modality} expert")
+    async def _describe(self) -> dict[str, dict[str, Any]]:
+        """Every expert's card by modality; the last ones seen give the models their names."""
+        self._cards = {
+            modality: await _awaited(expert.describe.remote(), f"the {modality} expert")
+            for modality, expert in self._experts.items()
+        }
         return self._cards
 
     async def _ask(self, asked: ChatRequest) -> Response:
@@ -190,7 +197,7 @@ class Gateway:
 
     async def _ask_expert(self, modality: str, asked: ChatRequest) -> Response:
         request_id, expert = uuid.uuid4().hex, self._expert(modality)
-        for media_id in openai_api.question_of(asked).media:
+        for media_id in openai_api.media_ids(openai_api.for_engine(asked)):
             self._media.get(media_id)
         if not asked.stream:
             answer = await _awaited(expert.chat.remote(openai_api.for_engine(asked), request_id), modality)

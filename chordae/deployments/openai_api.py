@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.platform.schemas import Answer, Question
@@ -40,7 +40,7 @@ class ChatRequest(BaseModel):
     model: str = "chordae"
     stream: bool = False
     stream_options: dict[str, Any] | None = None
-    n: int | None = None
+    n: int | None = Field(None, ge=1, le=16)
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -119,11 +119,30 @@ def text_of(message: dict[str, Any]) -> str:
 
 
 def question_of(request: ChatRequest) -> Question:
-    """The last user message as a question, with the media of the whole conversation."""
-    from chordae.deployments.expert import media_ids
+    """The last user message as a question for the orchestrator, with the media of the whole conversation.
 
+    Raises:
+        BadInput: a field that a probed answer, which is one answer in words, cannot honour.
+    """
+    for field in ("n", "logprobs", "top_logprobs", "response_format"):
+        if getattr(request, field) is not None:
+            raise BadInput(f"{field} does not go with a probed answer", "ask the expert by its own name instead")
     asked = [message for message in request.messages if message["role"] == "user"][-1]
-    return Question(text=text_of(asked).strip(), media=tuple(dict.fromkeys(media_ids({"messages": request.messages}))))
+    sampling = {key: value for key, value in for_engine(request).items() if key not in ("messages", "stream_options")}
+    return Question(
+        text=text_of(asked).strip(), media=tuple(dict.fromkeys(media_ids(for_engine(request)))), sampling=sampling
+    )
+
+
+def media_ids(request: dict[str, Any]) -> list[str]:
+    """Ids of the media a chat request refers to, in order."""
+    return [
+        part["image_url"]["url"].removeprefix("media:")
+        for message in request["messages"]
+        if not isinstance(message["content"], str)
+        for part in message["content"]
+        if part["type"] == "image_url"
+    ]
 
 
 def for_engine(request: ChatRequest) -> dict[str, Any]:

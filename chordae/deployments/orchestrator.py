@@ -73,7 +73,7 @@ class Orchestrator:
         asked = [question.text, *(rephrase(question.text) if probe else ())]
         prompts = [(text, media_id) for text in asked] + ([(question.text, None)] if probe else [])
         answers: dict[int, ExpertAnswer] = {}
-        async for index, answer in self._consult(modality, prompts, request_id):
+        async for index, answer in self._consult(modality, prompts, question.sampling, request_id):
             answers[index] = answer
             if index == 0:
                 stages["answer"] = time.monotonic() - started
@@ -131,10 +131,14 @@ class Orchestrator:
         return media.modality, media.id
 
     async def _consult(
-        self, modality: Modality, prompts: Sequence[tuple[str, str | None]], request_id: str
+        self,
+        modality: Modality,
+        prompts: Sequence[tuple[str, str | None]],
+        sampling: dict[str, object],
+        request_id: str,
     ) -> AsyncIterator[tuple[int, ExpertAnswer]]:
         """Put (question, media id or none) to one expert; its answers as (index, answer) in the order they come."""
-        requests = [{"messages": [_message(text, media_id)]} for text, media_id in prompts]
+        requests = [sampling | {"messages": [_message(text, media_id)]} for text, media_id in prompts]
         started, timeout = time.monotonic(), self._settings.orchestrator.expert_timeout_s
         deadline = asyncio.get_running_loop().time() + timeout
         replies = self._experts[modality].options(stream=True).chat_together.remote(requests, request_id)

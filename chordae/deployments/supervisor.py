@@ -7,6 +7,7 @@ for and left running. Its state file tells other commands where it is and what i
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -49,6 +50,9 @@ def check_machine(settings: Settings) -> None:
             try:
                 probe.bind((settings.gateway.host, port))
             except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    problem = f"cannot listen on {settings.gateway.host}:{port} ({service}): {error.strerror}"
+                    raise BadSettings(problem, "set another gateway.host or port") from error
                 raise BadSettings(
                     f"port {port} ({service}) is taken", "stop what uses it (`chordae down`?) or set another port"
                 ) from error

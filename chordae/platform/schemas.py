@@ -28,6 +28,7 @@ class Question(Noun):
 
     text: str
     media: tuple[str, ...] = ()
+    sampling: dict[str, object] = Field(default_factory=dict, description="OpenAI's sampling fields, as the caller set")
 
 
 class WeightsVersion(Noun):

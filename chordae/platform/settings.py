@@ -1,6 +1,6 @@
 """Every knob of the platform, in one tree.
 
-Values come, strongest first, from the environment (`CHORDAE_ORCHESTRATOR__THRESHOLD=0.5`: a double underscore goes one
+Values come, strongest first, from the environment (`CHORDAE_ORCHESTRATOR__THRESHOLD=0.7`: a double underscore goes one
 level down), from one YAML file, and from the defaults written here. Unknown keys are refused. `chordae config` prints
 each knob with its meaning, default and current value.
 """

@@ -265,3 +265,12 @@ def test_provenance_headers_are_plain_text() -> None:
     headers = openai_api.provenance_headers(ANSWER.provenance.model_dump())
     assert headers["x-chordae-weights"] == f"ecg-fake@7:{'d' * 16}"
     assert all(value.isascii() and "\n" not in value for value in headers.values())
+
+
+def test_what_a_probed_answer_cannot_honour_is_refused_and_the_rest_reaches_the_engine() -> None:
+    sampling = {"temperature": 0.2, "max_tokens": 5, "stop": ["."], "seed": 1}
+    asked = question_of(parse(user(text("Q"), stream=True, user="u", **sampling)))
+    assert asked.sampling == sampling
+    for field, value in {"n": 2, "logprobs": True, "response_format": {"type": "json_object"}}.items():
+        with pytest.raises(BadInput, match=field):
+            question_of(parse(user(text("Q"), **{field: value})))
