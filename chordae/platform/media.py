@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from chordae.platform.errors import UnknownMedia
+from chordae.platform.files import write_atomically
 from chordae.platform.schemas import Media, Modality
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -71,20 +70,5 @@ class MediaStore:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader sees nothing or everything, also after SIGKILL or power loss."""
-    if path.exists():
-        return
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    if not path.exists():
+        write_atomically(path, content)

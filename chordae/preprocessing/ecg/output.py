@@ -1,10 +1,9 @@
 """One recording to one PNG file, for the command line."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from chordae.platform.errors import BadInput
+from chordae.platform.files import write_atomically
 from chordae.preprocessing.ecg import prepare_ecg
 
 
@@ -25,13 +24,5 @@ def write_picture(recording: Path, output: Path, layout: str) -> dict[str, objec
         raise BadInput(f"no directory {output.parent}", "create it first")
     ecg = prepare_ecg(recording)
     png = ecg.marcus_png if layout == "marcus" else ecg.clinical_png
-    with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".part", delete=False) as file:
-        try:
-            file.write(png)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(output)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    write_atomically(output, png)
     return ecg.sidecar
