@@ -4,6 +4,7 @@ Both engines of the second measure are loaded at the same time and take turns, s
 """
 
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -43,6 +44,8 @@ async def _measure(settings: Settings) -> list[dict[str, Any]]:
     pictures = _Pictures(settings)
     with tempfile.TemporaryDirectory() as directory:
         checkpoint = Path(settings.experts["ecg"].model)
+        # Ray gives a replica as many OpenMP threads as cores; the engine it is compared with gets the same.
+        os.environ["OMP_NUM_THREADS"] = str(max(1, int(settings.experts["ecg"].replicas.num_cpus)))
         bare = Engine(checkpoint, read_manifest(checkpoint).name, settings.experts["ecg"], Path(directory))
         await bare.start()
         try:
