@@ -4,6 +4,7 @@ import json
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 from rich.console import Console
@@ -15,16 +16,20 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 
 def main() -> int:
-    """Measure, print, write; 1 if a bar is missed."""
+    """Measure everything; 1 if a bar is missed."""
     machine = f"{platform.machine()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 1024**3:.0f} GiB"
-    entries = [entry | {"machine": machine} for measure in (ecg.measure, serving.measure) for entry in measure()]
-    table = Table("measure", "value", "unit", "bar", "ok", title=machine)
+    return report([entry | {"machine": machine} for measure in (ecg.measure, serving.measure) for entry in measure()])
+
+
+def report(entries: list[dict[str, Any]], results: Path = RESULTS) -> int:
+    """Write the entries as JSON, print them as a table; 1 if a bar is missed."""
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(entries, indent=1) + "\n")
+    table = Table("measure", "value", "unit", "bar", "ok", title=entries[0]["machine"])
     for entry in entries:
         mark = "[green]yes[/green]" if entry["ok"] else "[red]no[/red]"
         table.add_row(entry["name"], f"{entry['value']:.3g}", entry["unit"], entry["bar"], mark)
     Console().print(table)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(entries, indent=1) + "\n")
     return 0 if all(entry["ok"] for entry in entries) else 1
 
 

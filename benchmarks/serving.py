@@ -16,6 +16,7 @@ import aiohttp
 import cv2
 import numpy as np
 
+from benchmarks.entry import entry
 from chordae.deployments import supervisor
 from chordae.platform.engine import Engine
 from chordae.platform.media import MediaStore
@@ -109,8 +110,7 @@ async def _probing(settings: Settings, http: aiohttp.ClientSession, pictures: _P
             if number >= 2:  # the first ones warm up
                 seconds[probe].append(time.perf_counter() - started)
     ratio = statistics.median(seconds[True]) / statistics.median(seconds[False])
-    return {"name": "probed answer (5 generations) / unprobed answer", "value": ratio, "unit": "x", "bar": "<= 1.5",
-            "ok": ratio <= 1.5}  # fmt: skip
+    return entry("probed answer (5 generations) / unprobed answer", ratio, "x", "<= 1.5")
 
 
 async def _throughput(
@@ -140,8 +140,7 @@ async def _throughput(
                 f"round {number}: {rates[through_gateway]:.1f}/s through the gateway, {rates[through_bare]:.1f}/s bare"
             )
     ratio = statistics.median(ratios)
-    return {"name": f"throughput through gateway + Serve / bare engine, {CONCURRENT} concurrent", "value": ratio,
-            "unit": "x", "bar": ">= 0.9", "ok": ratio >= 0.9}  # fmt: skip
+    return entry(f"gateway + Serve / bare engine, throughput at {CONCURRENT}", ratio, "x", ">= 0.9")
 
 
 async def _rate(ask: Callable[[str], Awaitable[None]], urls: list[str]) -> float:
