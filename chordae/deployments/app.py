@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray.serve import Application
+from ray.serve.config import BackpressureConfig
 
 from chordae.deployments.expert import ExpertDeployment
 from chordae.deployments.gateway import GatewayDeployment
@@ -50,6 +51,7 @@ def serve_options(replicas: ReplicaSettings) -> dict[str, Any]:
         },
         "max_ongoing_requests": replicas.max_ongoing_requests,
         "max_queued_requests": replicas.max_queued_requests,
+        "backpressure_config": BackpressureConfig(status_code=429, retry_after_s=5),
         "graceful_shutdown_timeout_s": replicas.drain_timeout_s,
         "ray_actor_options": {"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
     }

@@ -23,6 +23,7 @@ from chordae.platform.media import MediaStore
 from chordae.platform.picture import fit_picture
 from chordae.platform.schemas import Modality
 from chordae.platform.settings import Settings
+from chordae.platform.telemetry import keep_requests_out_of_logs
 from chordae.platform.weights import fetch_checkpoint, identify, read_manifest
 
 
@@ -30,6 +31,7 @@ class Expert:
     """The callable behind the deployment; tests give it an engine of their own."""
 
     def __init__(self, modality: Modality, settings: Settings, engine: ChatEngine | None = None) -> None:
+        keep_requests_out_of_logs()
         self._settings = settings.experts[modality]
         self._settings_digest = settings.digest()
         self._media = MediaStore(settings.media_dir)
@@ -54,7 +56,10 @@ class Expert:
 
     async def chat(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         """One chat completion. Raises BadInput, UnknownMedia or ExpertUnavailable; never answers with nothing."""
-        return self._told(await self._engine.chat(self._prepare(request, request_id)), request, request_id)
+        return await self._answer((await self._prepared([request], request_id))[0], request)
+
+    async def _answer(self, prepared: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        return self._told(await self._engine.chat(prepared), request, prepared["request_id"])
 
     def _told(self, answer: dict[str, Any], request: dict[str, Any], request_id: str) -> dict[str, Any]:
         if not all((choice["message"].get("content") or "").strip() for choice in answer["choices"]):
@@ -70,11 +75,12 @@ class Expert:
         """Chat completions that share a picture, as (index, answer) in the order they end.
 
         The others start when the first has its first token: by then its picture is encoded and prefilled, vLLM's caches
-        serve it to all, and the first goes on decoding in the same batch (DESIGN.md, decision 3). One replica and one
+        serve it to all, and the first goes on decoding in the same batch (docs/ARCHITECTURE.md). One replica and one
         weights version answer them all.
         """
+        prepared = await self._prepared(requests, request_id)
         lead_prefilled = asyncio.Event()
-        lead = asyncio.create_task(self._lead(requests[0], request_id, lead_prefilled))
+        lead = asyncio.create_task(self._lead(prepared[0], requests[0], lead_prefilled))
         waiting = asyncio.create_task(lead_prefilled.wait())
         tasks = {lead: 0}
         try:
@@ -82,45 +88,42 @@ class Expert:
             if lead.done():
                 lead.result()  # raises if it failed; then the others are not asked
             for index, request in enumerate(requests[1:], start=1):
-                tasks[asyncio.create_task(self.chat(request, f"{request_id}-{index}"))] = index
+                tasks[asyncio.create_task(self._answer(prepared[index], request))] = index
             pending = set(tasks)
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
+                for task in sorted(done, key=tasks.__getitem__):
                     yield tasks[task], task.result()
         finally:
             for unfinished in (*tasks, waiting):  # a failed or abandoned one takes the rest with it
                 unfinished.cancel()
 
-    async def _lead(self, request: dict[str, Any], request_id: str, prefilled: asyncio.Event) -> dict[str, Any]:
-        """`chat`, saying when the first token came."""
-        prepared = self._prepare(request, request_id) | {"stream_options": {"include_usage": True}}
-        text, finish, usage = "", None, None
+    async def _lead(
+        self, prepared: dict[str, Any], request: dict[str, Any], prefilled: asyncio.Event
+    ) -> dict[str, Any]:
+        """`_answer`, saying when the first token came."""
+        text, finish = "", None
         async for event in self._engine.stream(prepared):
             if event.startswith("data: [DONE]"):
                 break
             chunk = json.loads(event.removeprefix("data: "))
             if "error" in chunk:
                 raise ExpertUnavailable(f"{self._manifest.name} failed: {chunk['error']['message']}", "ask again")
-            usage = chunk.get("usage") or usage
             for choice in chunk["choices"]:
                 text += choice["delta"].get("content") or ""
                 finish = choice["finish_reason"] or finish
                 if text:
                     prefilled.set()
         message = {"role": "assistant", "content": text}
-        return self._told(
-            {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage},
-            request,
-            request_id,
-        )
+        choice = {"index": 0, "message": message, "finish_reason": finish}
+        return self._told({"choices": [choice]}, request, prepared["request_id"])
 
     async def stream(self, request: dict[str, Any], request_id: str) -> AsyncIterator[str]:
         """The provenance as JSON, then vLLM's server-sent events, the last `data: [DONE]`.
 
         Raises as `chat` does; an empty answer shows only at its end.
         """
-        events = self._engine.stream(self._prepare(request, request_id))
+        events = self._engine.stream((await self._prepared([request], request_id))[0])
         first = await anext(events)  # errors in the request surface here, before anything was sent
         yield json.dumps(self._provenance(request, request_id))
         yield first
@@ -146,6 +149,11 @@ class Expert:
             "media": media_ids(request),
             "settings_digest": self._settings_digest,
         }
+
+    async def _prepared(self, requests: list[dict[str, Any]], request_id: str) -> list[dict[str, Any]]:
+        """Requests as the engine takes them; pictures are made off the event loop that feeds the engine."""
+        ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
+        return await asyncio.to_thread(lambda: list(map(self._prepare, requests, ids)))
 
     def _prepare(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         """Name the model, point media references at files, and keep the answer within the settings' length."""

@@ -6,7 +6,10 @@ ports and sends an expert's under its modality's path. Its configuration is writ
 
 from __future__ import annotations
 
+import ctypes
+import json
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -19,11 +22,13 @@ from chordae.platform.settings import Settings
 def configuration(settings: Settings) -> str:
     """HAProxy's configuration file (HAProxy 2.8 configuration manual)."""
     gateway = settings.gateway
+    longest = max(gateway.replicas.drain_timeout_s, *(e.replicas.drain_timeout_s for e in settings.experts.values()))
     tls = f" ssl crt {_quoted(gateway.tls_certificate)}" if gateway.tls_certificate else ""
     timeout = f"{gateway.request_timeout_s * 1000:.0f}ms"
     lines = [
         "global",
         f"  maxconn {gateway.max_connections}",
+        f"  hard-stop-after {longest:.0f}s",
         "defaults",
         "  mode http",
         "  timeout connect 5s",
@@ -31,7 +36,7 @@ def configuration(settings: Settings) -> str:
         f"  timeout server {timeout}",
         "  timeout http-request 30s",
         "  option forwardfor",
-        "  errorfile 503 " + _quoted(_error_file(settings)),
+        *(f"  errorfile {status} {_quoted(_error_file(settings, status))}" for status in _REFUSALS),
         "backend serve",
         f"  server proxy 127.0.0.1:{gateway.internal_port}",
     ]
@@ -39,7 +44,9 @@ def configuration(settings: Settings) -> str:
         lines += [
             f"frontend {service}",
             f"  bind {gateway.host}:{port}{tls}",
-            "  http-request deny deny_status 413 if { req.hdr(transfer-encoding) -m found }",  # of unknown length
+            # of unknown length, in HTTP/1.1 or HTTP/2; HAProxy has no 411 to give
+            "  http-request deny deny_status 413 if METH_POST !{ req.hdr(content-length) -m found }",
+            "  http-request deny deny_status 413 if { req.hdr(transfer-encoding) -m found }",
             f"  http-request deny deny_status 413 if {{ req.body_size gt {gateway.max_upload_bytes} }}",
             "  default_backend serve",
         ]
@@ -56,7 +63,8 @@ def prepare(settings: Settings) -> Path:
     """
     directory = settings.data_dir / "haproxy"
     directory.mkdir(parents=True, exist_ok=True)
-    _error_file(settings).write_bytes(_UNAVAILABLE)
+    for status, (reason, told) in _REFUSALS.items():
+        _error_file(settings, status).write_bytes(_refusal(status, reason, told))
     path = directory / "haproxy.cfg"
     path.write_text(configuration(settings))
     check = subprocess.run([get_haproxy_binary(), "-c", "-f", str(path)], capture_output=True, text=True, check=False)  # noqa: S603
@@ -66,14 +74,20 @@ def prepare(settings: Settings) -> Path:
 
 
 def start(settings: Settings) -> subprocess.Popen[bytes]:
-    """Run HAProxy in the foreground of this process's session. Raises as `prepare` does."""
+    """Run HAProxy as a child that ends with this process, even if that is killed. Raises as `prepare` does."""
     path = prepare(settings)
     with path.with_suffix(".log").open("ab") as log:
-        return subprocess.Popen([get_haproxy_binary(), "-db", "-f", str(path)], stdout=log, stderr=log)  # noqa: S603
+        command = [get_haproxy_binary(), "-db", "-f", str(path)]
+        return subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_end_with_parent)  # noqa: S603
 
 
-def _error_file(settings: Settings) -> Path:
-    return (settings.data_dir / "haproxy" / "503.http").resolve()
+def _end_with_parent() -> None:
+    """In the child, before HAProxy: have the kernel end it when its parent dies (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _error_file(settings: Settings, status: int) -> Path:
+    return (settings.data_dir / "haproxy" / f"{status}.http").resolve()
 
 
 def _quoted(path: Path) -> str:
@@ -81,11 +95,21 @@ def _quoted(path: Path) -> str:
     return '"' + re.sub(r'(["\\$])', r"\\\1", str(path)) + '"'
 
 
-_BODY = (
-    b'{"error": {"message": "the platform is not ready: wait for /health, or run `chordae status`", '
-    b'"type": "unavailable", "param": null, "code": "unavailable"}}'
-)
-_UNAVAILABLE = (
-    b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n"
-    b"Connection: close\r\nContent-Length: " + str(len(_BODY)).encode() + b"\r\n\r\n" + _BODY
-)
+_REFUSALS = {
+    408: ("Request Timeout", "the request did not arrive in time: send it again"),
+    413: (
+        "Content Too Large",
+        "the request is too large, or does not say how large it is: see gateway.max_upload_bytes",
+    ),
+    502: ("Bad Gateway", "the platform broke off: ask again"),
+    503: ("Service Unavailable", "the platform is not ready: wait for /health, or run `chordae status`"),
+    504: ("Gateway Timeout", "no answer in time: ask again, or raise gateway.request_timeout_s"),
+}
+
+
+def _refusal(status: int, reason: str, told: str) -> bytes:
+    """HAProxy's own answers in the shape of all others."""
+    error = {"message": told, "type": "unavailable", "param": None, "code": "unavailable"}
+    body = json.dumps({"error": error})
+    head = f"HTTP/1.0 {status} {reason}\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n"
+    return f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()

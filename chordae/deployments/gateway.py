@@ -13,7 +13,7 @@ import json
 import re
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,12 @@ from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable, O
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings
+from chordae.platform.telemetry import keep_requests_out_of_logs
 from chordae.preprocessing.ecg import PREPROCESSING_VERSION, prepare_ecg
 
 api = FastAPI(title="chordae", docs_url=None, redoc_url=None)
 ORCHESTRATOR = "chordae"
+DESCRIBE_S = 10.0  # a call to a deployment without a live replica waits for one
 MAX_PIXELS = 20_000_000  # thirty times a rendered ECG
 
 
@@ -62,6 +64,7 @@ class Gateway:
     """The callable behind the deployment; `orchestrator` and `experts` are Serve handles."""
 
     def __init__(self, settings: Settings, orchestrator: Any, experts: dict[str, Any]) -> None:
+        keep_requests_out_of_logs()
         self._settings, self._orchestrator, self._experts = settings, orchestrator, experts
         self._media = MediaStore(settings.media_dir)
         self._cards: dict[str, dict[str, Any]] = {}
@@ -137,18 +140,10 @@ class Gateway:
             raw = base64.b64decode(encoded, validate=True)
         except ValueError as error:
             raise BadInput("the data: URL is not valid base64", "encode the picture's bytes with base64") from error
+        _check_picture(raw)
         try:
-            with Image.open(io.BytesIO(raw)) as header:  # its size alone: a small file may unpack to gigabytes
-                too_large = header.width * header.height > MAX_PIXELS
-        except Image.DecompressionBombError:
-            too_large = True
-        except OSError:  # no picture at all: told below
-            too_large = False
-        if too_large:
-            raise BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels", "send a smaller one")
-        try:
-            picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
-        except cv2.error:  # what claims to be larger than OpenCV allows
+            picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:
             picture = None
         if picture is None:
             raise BadInput("the data: URL holds no readable picture", "send a whole PNG or JPEG file")
@@ -163,7 +158,7 @@ class Gateway:
     async def _describe(self) -> dict[str, dict[str, Any]]:
         """Every expert's card by modality; the last ones seen give the models their names."""
         self._cards = {
-            modality: await _awaited(expert.describe.remote(), f"the {modality} expert")
+            modality: await _awaited(asyncio.wait_for(expert.describe.remote(), DESCRIBE_S), f"the {modality} expert")
             for modality, expert in self._experts.items()
         }
         return self._cards
@@ -172,25 +167,24 @@ class Gateway:
         request_id = uuid.uuid4().hex
         question = openai_api.question_of(asked)
         asking = self._orchestrator.options(stream=True).ask.remote(question, request_id, asked.chordae.probe)
+        steps = _reported(asking, ORCHESTRATOR)
         if asked.stream:
-            return StreamingResponse(self._tell(asking, request_id), media_type="text/event-stream")
-        async for step in _reported(asking, ORCHESTRATOR):
+            first = await anext(steps)  # a question that cannot be answered is a 4xx, not a stream
+            return StreamingResponse(self._tell(first, steps, request_id), media_type="text/event-stream")
+        async for step in steps:
             if isinstance(step, Answer):
                 headers = openai_api.provenance_headers(step.provenance.model_dump())
                 return JSONResponse(openai_api.completion(step, ORCHESTRATOR), headers=headers)
         raise ExpertUnavailable("the orchestrator ended without an answer", "ask again")
 
-    async def _tell(self, asking: Any, request_id: str) -> AsyncIterator[str]:
+    async def _tell(self, first: Any, rest: AsyncIterator[Any], request_id: str) -> AsyncIterator[str]:
         """Stages as they end, then the answer in words, then the end; an error is an event too."""
         try:
-            async for step in _reported(asking, ORCHESTRATOR):
-                if isinstance(step, Answer):
-                    for word in re.findall(r"\s*\S+", step.text):
-                        yield openai_api.event(request_id, ORCHESTRATOR, word)
-                    extension = step.model_dump(mode="json", exclude={"text"})
-                    yield openai_api.event(request_id, ORCHESTRATOR, finish="stop", extension=extension)
-                else:
-                    yield openai_api.event(request_id, ORCHESTRATOR, extension={"stage": step[0], "seconds": step[1]})
+            for event in _events(first, request_id):
+                yield event
+            async for step in rest:
+                for event in _events(step, request_id):
+                    yield event
         except ChordaeError as error:
             yield f"data: {json.dumps(openai_api.error_body(error))}\n\n"
         yield "data: [DONE]\n\n"
@@ -221,10 +215,34 @@ class Gateway:
         )
 
 
+def _events(step: Answer | tuple[str, float], request_id: str) -> Iterator[str]:
+    """A finished stage, or the answer word by word, as server-sent events."""
+    if not isinstance(step, Answer):
+        yield openai_api.event(request_id, ORCHESTRATOR, extension={"stage": step[0], "seconds": step[1]})
+        return
+    for word in re.findall(r"\s*\S+", step.text):
+        yield openai_api.event(request_id, ORCHESTRATOR, word)
+    extension = step.model_dump(mode="json", exclude={"text"})
+    yield openai_api.event(request_id, ORCHESTRATOR, finish=step.finish_reason, extension=extension)
+
+
+def _check_picture(raw: bytes) -> None:
+    """Refuse what is no PNG or JPEG, or too large, by its header alone: a small file may unpack to gigabytes."""
+    try:
+        with Image.open(io.BytesIO(raw), formats=("PNG", "JPEG")) as header:
+            pixels = header.width * header.height
+    except Image.DecompressionBombError:
+        pixels = MAX_PIXELS + 1
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for what it cannot read
+        raise BadInput("the data: URL holds no readable picture", "send a whole PNG or JPEG file") from error
+    if pixels > MAX_PIXELS:
+        raise BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels", "send a smaller one")
+
+
 def _file_name(sent: str, index: int) -> str:
-    """The name as sent, which a WFDB header may refer to, or a made-up one where it could not be a file's."""
+    """A made-up name, for names of files may be names of patients; a WFDB header refers to the names as sent."""
     name = re.split(r"[/\\]", sent)[-1]
-    if re.fullmatch(r"\w[\w. -]{0,59}", name):
+    if re.fullmatch(r"\w[\w. -]{0,59}\.(hea|dat|mat)", name):
         return name
     suffix = re.search(r"\.[a-z0-9]{1,8}\Z", name, re.IGNORECASE | re.ASCII)
     return f"recording-{index}{suffix[0] if suffix else ''}"
@@ -233,16 +251,16 @@ def _file_name(sent: str, index: int) -> str:
 async def _awaited(reply: Any, who: str) -> Any:
     try:
         return await reply
-    except Exception as error:
-        raise _named(error, who) from error
+    except Exception as error:  # noqa: BLE001 - every failure behind a handle becomes one of the project's errors
+        raise _named(error, who) from None  # what failed may quote the request
 
 
 async def _reported(replies: Any, who: str) -> AsyncIterator[Any]:
     try:
         async for reply in replies:
             yield reply
-    except Exception as error:
-        raise _named(error, who) from error
+    except Exception as error:  # noqa: BLE001 - every failure behind a handle becomes one of the project's errors
+        raise _named(error, who) from None  # what failed may quote the request
 
 
 def _named(error: Exception, who: str) -> ChordaeError:

@@ -161,7 +161,7 @@ def completion(answer: Answer, model: str) -> dict[str, Any]:
             {
                 "index": 0,
                 "message": {"role": "assistant", "content": answer.text},
-                "finish_reason": "stop",
+                "finish_reason": answer.finish_reason,
                 "logprobs": None,
             }
         ],

@@ -1,7 +1,7 @@
 """The agent between a question and its experts: decompose, route, probe, score, answer.
 
 Each expert is asked the original question first and then, together, three rephrasings with the picture and the original
-without it: the picture is encoded and prefilled once (DESIGN.md, decision 3). What an expert cannot answer is an error
+without it: the picture is encoded and prefilled once (docs/ARCHITECTURE.md). What an expert cannot answer is an error
 that says so; an empty answer is never scored.
 """
 
@@ -18,6 +18,7 @@ from ray import serve
 from ray.serve.exceptions import BackPressureError
 
 from chordae.deployments.probing import Embed, confidence, with_disclaimer
+from chordae.deployments.rephrasing import rephrase
 from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable, Overloaded
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import (
@@ -31,7 +32,7 @@ from chordae.platform.schemas import (
     WeightsVersion,
 )
 from chordae.platform.settings import Settings
-from chordae.platform.wording import rephrase
+from chordae.platform.telemetry import keep_requests_out_of_logs
 
 Stage = tuple[str, float]  # name, seconds
 
@@ -56,6 +57,7 @@ class Orchestrator:
     """The callable behind the deployment; `experts` are Serve handles by modality."""
 
     def __init__(self, settings: Settings, experts: dict[str, Any], embed: Embed | None = None) -> None:
+        keep_requests_out_of_logs()
         self._settings, self._experts = settings, experts
         self._media = MediaStore(settings.media_dir)
         self._embed = embed or load_embedding()
@@ -86,6 +88,7 @@ class Orchestrator:
         yield Answer(
             text=original.text if report is None else with_disclaimer(original.text, report.confidence),
             flagged=None if report is None else report.confidence.flagged,
+            finish_reason=original.finish_reason,
             reports=() if report is None else (report,),
             provenance=Provenance(
                 request_id=request_id,
@@ -139,14 +142,14 @@ class Orchestrator:
     ) -> AsyncIterator[tuple[int, ExpertAnswer]]:
         """Put (question, media id or none) to one expert; its answers as (index, answer) in the order they come."""
         requests = [sampling | {"messages": [_message(text, media_id)]} for text, media_id in prompts]
-        started, timeout = time.monotonic(), self._settings.orchestrator.expert_timeout_s
+        timeout = self._settings.orchestrator.expert_timeout_s
         deadline = asyncio.get_running_loop().time() + timeout
         replies = self._experts[modality].options(stream=True).chat_together.remote(requests, request_id)
         try:
             while True:
                 async with asyncio.timeout_at(deadline):  # never around the yield: it would time our caller
                     index, answer = await anext(replies)
-                yield index, _expert_answer(answer, time.monotonic() - started)
+                yield index, _expert_answer(answer)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
@@ -158,8 +161,8 @@ class Orchestrator:
             raise Overloaded(f"too many questions wait for the {modality} expert", "ask again in a moment") from error
         except ChordaeError:
             raise
-        except Exception as error:
-            raise ExpertUnavailable(f"the {modality} expert failed ({type(error).__name__})", "ask again") from error
+        except Exception as error:  # noqa: BLE001 - whatever killed the call, the caller learns that it failed
+            raise ExpertUnavailable(f"the {modality} expert failed ({type(error).__name__})", "ask again") from None
 
 
 def _message(text: str, media_id: str | None) -> dict[str, Any]:
@@ -169,16 +172,12 @@ def _message(text: str, media_id: str | None) -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
-def _expert_answer(answer: dict[str, Any], seconds: float) -> ExpertAnswer:
-    usage, choice = answer["usage"], answer["choices"][0]
+def _expert_answer(answer: dict[str, Any]) -> ExpertAnswer:
+    choice = answer["choices"][0]
     return ExpertAnswer(
         text=choice["message"]["content"].strip(),
         weights=WeightsVersion.model_validate(answer["chordae"]["weights"][0]),
         finish_reason=choice["finish_reason"],
-        prompt_tokens=usage["prompt_tokens"],
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
-        completion_tokens=usage["completion_tokens"],
-        seconds=seconds,
     )
 
 

@@ -32,6 +32,8 @@ from chordae.platform.settings import Settings, load_settings
 Progress = Callable[[str], None]
 
 GiB = 1024**3
+# Ray listens on every interface; without its token nobody else can run code there.
+_OWN_CLUSTER = {"RAY_AUTH_MODE": "token"}
 _NOTHING_SENT_HOME = {"RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -71,6 +73,8 @@ def run(settings: Settings, progress: Progress) -> None:
         BadSettings: the machine or the settings do not allow it.
         ChordaeError: an expert did not start; says why.
     """
+    if read_state(settings) is not None:
+        raise BadSettings("a platform is already running here", "stop it with `chordae down`")
     check_machine(settings)
     frontdoor.prepare(settings)
     stop = threading.Event()
@@ -90,7 +94,8 @@ def _stop_on_signals(stop: threading.Event) -> None:
 
 @contextmanager
 def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iterator[None]:
-    os.environ.update({name: value for name, value in _NOTHING_SENT_HOME.items() if name not in os.environ})
+    for name, value in (_NOTHING_SENT_HOME | (_OWN_CLUSTER if settings.cluster.address is None else {})).items():
+        os.environ.setdefault(name, value)
     tell("starting Ray")
     import ray
     from ray import serve
@@ -133,16 +138,15 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
         yield
     finally:
         if door is not None:
-            door.send_signal(signal.SIGUSR1)  # HAProxy: no new connections, running ones finish
-            try:
-                door.wait(5)
-            except subprocess.TimeoutExpired:
-                door.kill()
-        if ours and cluster.address is None:
-            serve.shutdown()
-        elif ours:
-            serve.delete(NAME)  # others may serve on the same cluster
-        ray.shutdown()
+            door.send_signal(signal.SIGUSR1)  # HAProxy: no new connections; running ones finish, up to hard-stop-after
+            door.wait()
+        try:
+            if ours and cluster.address is None:
+                serve.shutdown()
+            elif ours:
+                serve.delete(NAME)  # others may serve on the same cluster
+        finally:
+            ray.shutdown()
 
 
 def _wait_for_application(serve: Any, name: str, settings: Settings, tell: Progress, stop: threading.Event) -> None:
@@ -178,7 +182,7 @@ def _wait_for_health(settings: Settings, door: subprocess.Popen[bytes], stop: th
             return
         time.sleep(0.2)
     if not stop.is_set():
-        raise ChordaeError("the platform does not answer on its own port", "see Ray's logs with `ray logs`")
+        raise ChordaeError("the platform does not answer on its own port", "see /tmp/ray/session_latest/logs/serve")
 
 
 def is_healthy(settings: Settings) -> bool:

@@ -16,8 +16,6 @@ from chordae.platform.errors import BadInput, BadSettings, ChordaeError, ExpertU
 from chordae.platform.settings import ExpertSettings
 from chordae.platform.torch_libs import mend_torchvision_in_children
 
-GiB = 1024**3
-
 # vLLM reads these when it is imported. nobind: its default pins threads to cores, two engines to the same ones.
 _ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -81,7 +79,7 @@ class Engine:
             "limit_mm_per_prompt": {"image": 1, "video": 0},
             "allowed_local_media_path": str(self._media_dir.resolve()),
             "allowed_media_domains": ["none.invalid"],  # nothing is fetched on a caller's behalf
-            "enable_prefix_caching": True,  # the probes of one picture share its prefill (DESIGN.md, decision 3)
+            "enable_prefix_caching": True,  # the probes of one picture share its prefill (docs/ARCHITECTURE.md)
             # a small model given the choice of blanks between two tokens of JSON writes nothing else
             "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
             "enable_log_requests": False,  # prompts may hold what a clinician typed about a patient
@@ -150,9 +148,10 @@ class Engine:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "request"
-            raise BadInput(f"{field}: {first['msg']}", "see the OpenAI chat completions API") from error
+            # from None: the cause quotes the request, and Serve logs causes
+            raise BadInput(f"{field}: {first['msg']}", "see the OpenAI chat completions API") from None
         except (VLLMClientError, ValueError) as error:
-            raise _refusal(str(error)) from error
+            raise _refusal(str(error)) from None
         except EngineDeadError as error:
             raise ExpertUnavailable(
                 f"the engine of {self._name} died", "its replica is being replaced; ask again"

@@ -36,7 +36,7 @@ class WeightsVersion(Noun):
 
     name: str
     version: str
-    digest: str = Field(description="SHA-256 over the names and SHA-256 of every file of the checkpoint")
+    digest: str = Field(description="SHA-256 over what decides an answer: see chordae.platform.weights")
 
 
 class ExpertAnswer(Noun):
@@ -45,10 +45,6 @@ class ExpertAnswer(Noun):
     text: str
     weights: WeightsVersion
     finish_reason: str
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    seconds: float
 
 
 class Confidence(Noun):
@@ -96,6 +92,7 @@ class Answer(Noun):
 
     text: str = Field(description="The answer, with the disclaimer in front where it is flagged")
     flagged: bool | None = Field(description="None: not probed, so nothing is known about it")
+    finish_reason: str = Field(description="OpenAI's: `length` means that the answer was cut off")
     reports: tuple[ProbeReport, ...] = ()
     provenance: Provenance
     stages: dict[str, float] = Field(default_factory=dict, description="Seconds by stage, in order")

@@ -45,10 +45,10 @@ class ClusterSettings(Knobs):
 
 
 class EngineSettings(Knobs):
-    """What vLLM is given. The CPU build needs eager mode, float32 and a fixed KV cache (DESIGN.md, traps)."""
+    """What vLLM is given. The CPU build needs eager mode, float32 and a fixed KV cache: configs/laptop.yaml."""
 
     dtype: Literal["float32", "bfloat16", "float16", "auto"] = Field("auto", description="Number format of the weights")
-    enforce_eager: bool = Field(False, description="No graph capture or compilation; always true on CPU")
+    enforce_eager: bool = Field(False, description="No graph capture or compilation; the CPU build needs true")
     max_model_len: int = Field(8192, ge=256, description="Longest prompt + answer, tokens")
     max_num_seqs: int = Field(64, ge=1, description="Sequences decoded together")
     max_num_batched_tokens: int | None = Field(None, description="Tokens in one engine step; none: vLLM's choice")
@@ -79,8 +79,14 @@ class ReplicaSettings(Knobs):
         return self
 
 
+class ApiReplicaSettings(ReplicaSettings):
+    """The same for what mostly waits for experts: it reserves no core."""
+
+    num_cpus: float = Field(0, ge=0, description="Cores Ray reserves for a replica")
+
+
 class ExpertSettings(Knobs):
-    model: str = Field(description="Model directory, or a Hugging Face repository")
+    model: str = Field(description="Model directory, or hf://owner/name for a Hugging Face repository")
     revision: str | None = Field(None, description="Commit of that repository; pin it in production")
     port: int = Field(ge=1, le=65535, description="Outer port of this expert's OpenAI-compatible API")
     max_answer_tokens: int = Field(512, ge=1, description="Longest answer, tokens")
@@ -97,9 +103,7 @@ class OrchestratorSettings(Knobs):
         description="Confidence below this gets the disclaimer. Above alpha, or a perfectly consistent mirage passes",
     )
     expert_timeout_s: float = Field(60, gt=0, description="An expert that has not answered by then is unavailable")
-    replicas: ReplicaSettings = Field(
-        default_factory=lambda: ReplicaSettings(num_cpus=0), description="Scaling and limits"
-    )
+    replicas: ApiReplicaSettings = Field(default_factory=lambda: ApiReplicaSettings(), description="Scaling and limits")
 
 
 class GatewaySettings(Knobs):
@@ -111,9 +115,7 @@ class GatewaySettings(Knobs):
     max_question_characters: int = Field(4000, ge=1, description="Longest question")
     request_timeout_s: float = Field(300, gt=0, description="A request that takes longer is cut off")
     max_connections: int = Field(1000, ge=1, description="Clients connected at once")
-    replicas: ReplicaSettings = Field(
-        default_factory=lambda: ReplicaSettings(num_cpus=0), description="Scaling and limits"
-    )
+    replicas: ApiReplicaSettings = Field(default_factory=lambda: ApiReplicaSettings(), description="Scaling and limits")
 
 
 class Settings(BaseSettings):

@@ -12,6 +12,7 @@ from chordae.platform.errors import BadSettings
 from chordae.platform.schemas import WeightsVersion
 
 MANIFEST = "manifest.json"
+HUB = "hf://"
 
 
 class Manifest(BaseModel):
@@ -26,19 +27,19 @@ class Manifest(BaseModel):
 
 
 def fetch_checkpoint(model: str, revision: str | None) -> Path:
-    """The directory of a model named by path, or by Hugging Face repository (downloaded once to the node's cache).
+    """The directory of a model: a path, or `hf://owner/name`, which is downloaded once to the node's cache.
 
     Raises:
         BadSettings: no such directory, and not a repository that can be reached.
     """
     if (path := Path(model)).is_dir():
         return path.resolve()
-    if model.startswith((".", "/")) or model.count("/") != 1 or path.parent.is_dir():
-        raise BadSettings(f"no model directory {model}", "set experts.<modality>.model to a checkpoint")
+    if not model.startswith(HUB):
+        raise BadSettings(f"no model directory {model}", "set experts.<modality>.model to one, or to hf://owner/name")
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(model, revision=revision))
+        return Path(snapshot_download(model.removeprefix(HUB), revision=revision))
     except (OSError, ValueError) as error:
         raise BadSettings(
             f"cannot fetch {model}", "check the name, the revision and the network; or give a path"
@@ -72,9 +73,13 @@ def _unwritten_manifest(checkpoint: Path) -> Manifest:
 
 
 def identify(checkpoint: Path) -> WeightsVersion:
-    """Name, version and digest: SHA-256 over the sorted (name, SHA-256) of every file but the model card."""
+    """Name, version and digest.
+
+    The digest is SHA-256 over how the model wants its pictures and the sorted (name, SHA-256) of every file but the
+    model card and the manifest, whose other facts change no answer.
+    """
     manifest = read_manifest(checkpoint)
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(f"{manifest.layout} {manifest.picture}\n".encode())
     for path in sorted(checkpoint.iterdir()):
         if path.is_file() and path.name not in ("README.md", MANIFEST):
             with path.open("rb") as file:

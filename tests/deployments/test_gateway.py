@@ -263,14 +263,30 @@ async def test_what_the_orchestrator_cannot_answer_is_an_error_with_its_status(
     assert "Smith" not in told(reply)
 
 
-@pytest.mark.parametrize(("engine", "status"), FAILING.values(), ids=FAILING.keys())
-async def test_in_a_stream_it_is_an_event_with_the_same_text(
+BEFORE_THE_ANSWER = {name: case for name, case in FAILING.items() if name != "a crash in one probe"}
+
+
+@pytest.mark.parametrize(("engine", "status"), BEFORE_THE_ANSWER.values(), ids=BEFORE_THE_ANSWER.keys())
+async def test_in_a_stream_too_when_nothing_was_said_yet(
     make_platform: MakePlatform, media: Media, engine: dict[str, Any], status: int
 ) -> None:
     async with make_platform(**engine).http() as http:
         plain = await http.post("/v1/chat/completions", json=question(media.id))
         streamed = await http.post("/v1/chat/completions", json=question(media.id, stream=True))
-    assert events(streamed.text)[-1]["error"]["message"] == told(plain)
+    assert streamed.status_code == status
+    assert told(streamed) == told(plain)
+
+
+async def test_a_probe_that_fails_after_the_answer_is_an_event_in_the_stream(
+    make_platform: MakePlatform, media: Media
+) -> None:
+    def rule(asked: str, picture: Path | None) -> str:
+        return "Sinus rhythm." if picture else crashing(asked, picture)
+
+    async with make_platform(rule=rule).http() as http:
+        streamed = await http.post("/v1/chat/completions", json=question(media.id, stream=True))
+    assert streamed.status_code == 200
+    assert "failed" in events(streamed.text)[-1]["error"]["message"]
 
 
 @pytest.mark.parametrize("rule", [crashing, silent], ids=["a crash", "an empty answer"])

@@ -245,6 +245,7 @@ def test_any_bytes_are_either_a_request_or_refused(body: bytes) -> None:
 ANSWER = Answer(
     text="Sinus rhythm.",
     flagged=None,
+    finish_reason="stop",
     provenance=Provenance(
         request_id="r1",
         weights=(WeightsVersion(name="ecg-fake", version="7", digest="d" * 64),),

@@ -65,7 +65,7 @@ def test_a_manifest_that_cannot_be_read_is_refused_in_one_line(model_dir: Path, 
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("model", ["./nowhere", "/no/where", "no/such/model/here", "nowhere"])
+@pytest.mark.parametrize("model", ["./nowhere", "/no/where", "no/such/model/here", "nowhere", "models/ecg-nano"])
 def test_a_missing_directory_is_refused_without_asking_the_network(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,8 +83,8 @@ def test_a_repository_that_cannot_be_fetched_is_refused_in_one_line(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
-    with pytest.raises(BadSettings, match="cannot fetch stanford-cardiac-ai/MARCUS-ECG"):
-        fetch_checkpoint("stanford-cardiac-ai/MARCUS-ECG", None)
+    with pytest.raises(BadSettings, match="cannot fetch hf://stanford-cardiac-ai/MARCUS-ECG"):
+        fetch_checkpoint("hf://stanford-cardiac-ai/MARCUS-ECG", None)
 
 
 def test_a_repository_is_fetched_at_the_revision_that_was_pinned(
@@ -98,5 +98,5 @@ def test_a_repository_is_fetched_at_the_revision_that_was_pinned(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
-    assert fetch_checkpoint("owner/model", "abc123") == model_dir
+    assert fetch_checkpoint("hf://owner/model", "abc123") == model_dir
     assert asked == [("owner/model", "abc123")]
