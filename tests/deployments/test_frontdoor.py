@@ -1,9 +1,11 @@
 """HAProxy itself accepts the configuration that the settings give, and does with it what the settings say."""
 
 import http.server
+import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -206,3 +209,31 @@ def test_the_command_line_trusts_the_configured_certificate_and_no_other(tmp_pat
         assert reply.status_code == 503  # nothing behind the door, but the door is ours
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(f"{supervisor.base_url(settings)}/health")
+
+
+def test_the_door_closes_when_its_owner_is_killed(tmp_path: Path) -> None:
+    settings = made(tmp_path)
+    code = (
+        "import sys, time; from pathlib import Path; from chordae.deployments import frontdoor; "
+        "from chordae.platform.settings import Settings; "
+        "door = frontdoor.start(Settings.model_validate_json(sys.argv[1])); print(door.pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, settings.model_dump_json()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        door = psutil.Process(int(owner.stdout.readline()))
+        owner.kill()
+    psutil.wait_procs([door], timeout=10)
+    assert not door.is_running() or door.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_an_upload_of_undeclared_length_is_refused(tmp_path: Path, version: str) -> None:
+    settings = made(tmp_path)
+    with open_door(settings), serve_behind(settings) as seen:
+        url = f"http://127.0.0.1:{settings.gateway.port}/media"
+        command = ["curl", "-s", version, "-X", "POST", "-T", "-", url]
+        told = subprocess.run(command, input=b"x" * 50_000, capture_output=True, timeout=30, check=False)
+    assert b"does not say how large it is" in told.stdout
+    assert seen == []

@@ -514,6 +514,8 @@ BAD_DATA = {
     "more pixels than memory": data_url(png_header(2**31 - 1, 2**31 - 1)),
     "ten thousand million pixels": data_url(png_header(100_000, 100_000)),
     "no pixels": data_url(png_header(0, 0)),
+    "another format under a false name": data_url(cv2.imencode(".tiff", np.zeros((8, 8, 3), np.uint8))[1].tobytes()),
+    "one that only OpenCV knows": data_url(cv2.imencode(".hdr", np.zeros((8, 8, 3), np.float32))[1].tobytes()),
     "gigabytes in a small file": data_url(cv2.imencode(".png", np.zeros((5000, 5000), np.uint8))[1].tobytes()),
 }
 

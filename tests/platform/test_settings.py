@@ -176,3 +176,13 @@ def all_fields(tree: type[BaseModel], prefix: str = "") -> list[tuple[str, objec
         else:
             found.append((f"{prefix}{name}", field))
     return found
+
+
+def test_an_override_of_one_knob_leaves_its_neighbours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHORDAE_GATEWAY__REPLICAS__MAX_REPLICAS", "2")
+    replicas = load_settings(None).gateway.replicas
+    assert (replicas.max_replicas, replicas.num_cpus) == (2, 0)
+
+
+def test_untouched_knobs_show_as_untouched() -> None:
+    assert all(str(value) == default for _, _, default, value in knobs(load_settings(None)))

@@ -100,3 +100,20 @@ def test_a_repository_is_fetched_at_the_revision_that_was_pinned(
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     assert fetch_checkpoint("hf://owner/model", "abc123") == model_dir
     assert asked == [("owner/model", "abc123")]
+
+
+def test_the_digest_changes_with_the_size_at_which_the_model_sees_pictures(model_dir: Path) -> None:
+    before = identify(model_dir).digest
+    manifest = json.loads((model_dir / "manifest.json").read_text())
+    (model_dir / "manifest.json").write_text(json.dumps(manifest | {"note": "of no account"}))
+    assert identify(model_dir).digest == before
+    (model_dir / "manifest.json").write_text(json.dumps(manifest | {"picture": [28, 28]}))
+    assert identify(model_dir).digest != before
+
+
+def test_a_checkpoint_in_the_hubs_cache_is_named_by_repository_and_commit(model_dir: Path, tmp_path: Path) -> None:
+    cached = tmp_path / "models--owner--name" / "snapshots" / "0123abcd"
+    cached.parent.mkdir(parents=True)
+    model_dir.rename(cached)
+    (cached / "manifest.json").unlink()
+    assert (identify(cached).name, identify(cached).version) == ("name", "0123abcd")
