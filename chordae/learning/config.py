@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chordae.platform.errors import BadSettings
 
@@ -46,14 +46,14 @@ class LanguageStage(_Strict):
         0.0, ge=0, description="Weight of lists of options said back with their letters; no picture."
     )
     blind: float = Field(0.0, ge=0, description="Weight of questions whose picture is missing.")
-    bf16: bool = Field(True, description="Matrix products in bfloat16; weights stay float32.")
+    bf16: bool = Field(True, description="Matrix products in bfloat16, in the first stage; later ones take float32.")
 
 
 class SftConfig(_Strict):
     """Supervised training of a nano expert, from nothing."""
 
     type: Literal["sft"]
-    name: str = Field(description="Name of the expert, and of its directory under `models`.")
+    name: str = Field(description="Name of the expert, and of its directory under `var/models`.")
     version: str = Field(description="Version that the manifest carries.")
     seed: int = Field(20_261_122, description="All pictures and questions follow from it.")
     picture: tuple[int, int] = Field((336, 224), description="Width and height in pixels, multiples of 28.")
@@ -70,9 +70,6 @@ class SftConfig(_Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-TrainConfig = SftConfig
-
-
 def load_config(path: Path) -> SftConfig:
     """Read a file of `configs/train`.
 
@@ -80,7 +77,7 @@ def load_config(path: Path) -> SftConfig:
         BadSettings: not there, not YAML, or a key or value that is not known.
     """
     try:
-        return TypeAdapter(TrainConfig).validate_python(yaml.safe_load(path.read_text()))
+        return SftConfig.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError) as error:
         raise BadSettings(f"Cannot read the training configuration {path.name}", str(error).splitlines()[0]) from error
     except ValidationError as error:

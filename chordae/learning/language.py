@@ -1,10 +1,10 @@
 """Second and later stages: next-token loss on answers, with TRL's SFTTrainer."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -17,7 +17,6 @@ from chordae.platform.torch_libs import mend_torchvision
 mend_torchvision()  # trl imports transformers' processors
 
 from transformers import PrinterCallback, TrainerCallback  # noqa: E402
-from transformers.trainer_utils import get_last_checkpoint  # noqa: E402
 from trl import SFTConfig, SFTTrainer  # noqa: E402
 
 
@@ -31,11 +30,21 @@ class _Report(TrainerCallback):  # type: ignore[misc]
             self.progress(state.global_step, values)
 
 
+class _Trainer(SFTTrainer):  # type: ignore[misc]
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """By `from_pretrained`: checkpoints have the weights' names of Qwen2.5-VL's first release.
+
+        The trainer's own way passes over names that the model does not have: all but the output weights.
+        """
+        stored = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
+        self.model.load_state_dict(stored.state_dict())
+
+
 def train_language(
     model: Any, tokenizer: Any, stage: LanguageStage, number: int, config: SftConfig, work: Path, progress: Progress
 ) -> None:
     """Train `model` in place on one stage; checkpoints lie in `work`, and a run that finds some goes on from there."""
-    cuda = torch.cuda.is_available()
+    cuda = next(model.parameters()).device.type == "cuda"
     arguments = SFTConfig(
         output_dir=str(work),
         max_steps=stage.steps,
@@ -45,7 +54,7 @@ def train_language(
         save_total_limit=1,
         logging_steps=10,
         max_grad_norm=1.0,
-        bf16=stage.bf16,
+        bf16=stage.bf16 and number == 0,  # what has been measured; see docs/LOG.md
         use_cpu=not cuda,
         gradient_checkpointing=False,
         remove_unused_columns=False,
@@ -67,7 +76,7 @@ def train_language(
             ([("lm_head", model.lm_head.weight)], stage.learning_rate, 0.0),
         ]
     )
-    trainer = SFTTrainer(
+    trainer = _Trainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_dict({"row": list(range(math.ceil(stage.steps * stage.batch * world)))}),
@@ -77,5 +86,20 @@ def train_language(
         callbacks=[_Report(progress)],
     )
     trainer.remove_callback(PrinterCallback)
-    last = get_last_checkpoint(str(work)) if work.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    last = last_whole_checkpoint(work)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    vars(model).pop("_is_accelerate_prepared", None)  # or the next stage's trainer would leave it as it is: no DDP
+
+
+def last_whole_checkpoint(work: Path) -> Path | None:
+    """The furthest checkpoint of `work` that was written to its end: the trainer saves its own state last of all."""
+    numbered = {int(path.name.rsplit("-", 1)[1]): path for path in work.glob("checkpoint-[0-9]*")}
+    return next((numbered[step] for step in sorted(numbered, reverse=True) if _whole(numbered[step])), None)
+
+
+def _whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True

@@ -8,7 +8,7 @@ trained on the project's own sentences, one token per digit.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +212,3 @@ def save_checkpoint(
         "do_convert_rgb": True,
     }
     (directory / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
-
-
-def shape_as_dict(shape: NanoShape) -> dict[str, int]:
-    """The sizes, for a manifest."""
-    return asdict(shape)

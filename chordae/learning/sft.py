@@ -1,12 +1,14 @@
 """`chordae train sft`: a nano expert from nothing, on Ray Train.
 
-Heads first, then reports, then questions (DESIGN, nano recipes). Each stage leaves checkpoints in the work directory;
-the same command again goes on where a killed run stopped. With several workers the work directory must lie on storage
-that all of them see, as Ray Train's own storage path must.
+First to see, by linear heads, since next-token loss alone teaches the text and not the picture; then to answer. Each
+stage leaves checkpoints in the work directory; the same command again goes on where a killed run stopped. With several
+workers the work directory must lie on storage that all of them see, as Ray Train's own storage path must.
 """
 
+import io
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -29,6 +31,7 @@ from chordae.learning.evaluation import evaluate_mcq
 from chordae.learning.language import train_language
 from chordae.learning.nano import build_model, build_tokenizer, save_checkpoint
 from chordae.platform.errors import BadSettings
+from chordae.platform.files import write_atomically
 
 TOKENIZER_ROUNDS = 2000
 WAIT_QUIETLY = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -51,13 +54,21 @@ def train(config_path: Path, output: Path | None = None, resume: bool = True) ->
         BadSettings: the file is wrong, or the work directory holds a run of another configuration.
     """
     config = load_config(config_path)
+    command = ["chordae", "train", "sft", "--config", str(config_path), *(["--output", str(output)] if output else [])]
     output = (output or Path("var/models") / config.name).resolve()
     work = output.parent / f".{output.name}.training"
+    _recover(output)
     _claim(work, config, resume)
     gpu = torch.cuda.is_available() if config.use_gpu is None else config.use_gpu
     trainer = TorchTrainer(
         train_loop,
-        train_loop_config={"config": config.model_dump(mode="json"), "output": str(output), "work": str(work)},
+        train_loop_config={
+            "config": config.model_dump(mode="json"),
+            "command": shlex.join(command),
+            "gpu": gpu,
+            "output": str(output),
+            "work": str(work),
+        },
         scaling_config=ray.train.ScalingConfig(num_workers=config.workers, use_gpu=gpu),
         run_config=ray.train.RunConfig(name=config.name, storage_path=str(work / "ray")),
     )
@@ -71,9 +82,6 @@ def train(config_path: Path, output: Path | None = None, resume: bool = True) ->
     finally:
         if started:
             ray.shutdown()
-    manifest = json.loads((output / "manifest.json").read_text())
-    manifest["command"] = f"chordae train sft --config {config_path}"
-    (output / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     shutil.rmtree(work)
     return output
 
@@ -86,15 +94,16 @@ def train_loop(told: dict[str, Any]) -> None:
     say = _printer() if first else lambda line: None
     tokenizer = build_tokenizer(corpus(np.random.default_rng(config.seed), TOKENIZER_ROUNDS), config.vocabulary)
     torch.manual_seed(config.seed)
-    model = build_model(tokenizer).to(get_device())
+    device = get_device() if told["gpu"] else torch.device("cpu")
+    model = build_model(tokenizer).to(device)
     size = sum(parameter.numel() for parameter in model.parameters())
-    say(f"{config.name}: {size / 1e6:.2f} M parameters, {len(tokenizer)} tokens, on {get_device()}")
+    say(f"{config.name}: {size / 1e6:.2f} M parameters, {len(tokenizer)} tokens, on {device}")
     report = partial(_progress, say, time.monotonic())
     _encoder(model, config, work, first, partial(report, "encoder", config.encoder.steps))
     for number, stage in enumerate(config.stages):
         done = work / f"{stage.name}.pt"
         if done.is_file():
-            model.load_state_dict(torch.load(done, map_location=get_device()))
+            model.load_state_dict(torch.load(done, map_location=device))
             continue
         progress = partial(report, stage.name, stage.steps)
         train_language(model, tokenizer, stage, number, config, work / stage.name, progress)
@@ -105,13 +114,13 @@ def train_loop(told: dict[str, Any]) -> None:
     if first:
         model.eval()
         metrics = _evaluate(model, tokenizer, config, say) if config.evaluate else {}
-        _write(model, tokenizer, config, output, metrics)
+        _write(model, tokenizer, config, output, told["command"], metrics)
     ray.train.report({"mcq_accuracy": metrics.get("mcq", {}).get("accuracy", float("nan"))})
 
 
 def _encoder(model: Any, config: SftConfig, work: Path, first: bool, progress: Progress) -> None:
     path = work / "encoder.pt"
-    state = torch.load(path, map_location=get_device()) if path.is_file() else None
+    state = torch.load(path, map_location=model.device) if path.is_file() else None
     # Every worker trains the same encoder on the same pictures: at this size that is cheaper than sharing gradients.
     train_encoder(
         model,
@@ -135,7 +144,7 @@ def _evaluate(model: Any, tokenizer: Any, config: SftConfig, say: Say) -> dict[s
     return {"mcq": seen.summary(), "mcq_picture_withheld": blind.summary()}
 
 
-def _write(model: Any, tokenizer: Any, config: SftConfig, output: Path, metrics: dict[str, Any]) -> None:
+def _write(model: Any, tokenizer: Any, config: SftConfig, output: Path, command: str, metrics: dict[str, Any]) -> None:
     """The whole directory at once, so that no reader ever sees half of it."""
     staged = output.with_name(f".{output.name}.staged")
     shutil.rmtree(staged, ignore_errors=True)
@@ -146,15 +155,31 @@ def _write(model: Any, tokenizer: Any, config: SftConfig, output: Path, metrics:
         "modality": "ecg",
         "layout": "marcus",
         "picture": list(config.picture),
-        "command": "chordae train sft",
+        "command": command,
         "created_from": config.digest(),
         "metrics": metrics,
     }
-    (staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_atomically(staged / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
+    (staged / "manifest.json").chmod(0o644)
     if (output / "README.md").is_file():
         shutil.copy(output / "README.md", staged / "README.md")
-    shutil.rmtree(output, ignore_errors=True)
+    if output.exists():
+        output.rename(_previous(output))
     staged.rename(output)
+    shutil.rmtree(_previous(output), ignore_errors=True)
+
+
+def _previous(output: Path) -> Path:
+    return output.with_name(f".{output.name}.previous")
+
+
+def _recover(output: Path) -> None:
+    """What `_write` left if it was killed: the checkpoint that it had moved aside goes back, or is not needed."""
+    if _previous(output).is_dir():
+        if output.exists():
+            shutil.rmtree(_previous(output))
+        else:
+            _previous(output).rename(output)
 
 
 def _claim(work: Path, config: SftConfig, resume: bool) -> None:
@@ -166,13 +191,13 @@ def _claim(work: Path, config: SftConfig, resume: bool) -> None:
             f"{work} holds a stopped run of another configuration", "start anew with --no-resume or delete it"
         )
     work.mkdir(parents=True, exist_ok=True)
-    mark.write_text(config.digest())
+    write_atomically(mark, config.digest().encode())
 
 
 def _store(state: Any, path: Path) -> None:
-    staged = path.with_suffix(".part")
-    torch.save(state, staged)
-    staged.replace(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def _printer() -> Say:

@@ -1,7 +1,9 @@
 """Training: configuration files load, a run writes a checkpoint, a stopped run goes on where it was."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from chordae.cohort.questions import corpus
-from chordae.learning import sft
+from chordae.learning import language, sft
 from chordae.learning.batches import IGNORED, ConversationCollator
 from chordae.learning.config import LanguageStage, load_config
 from chordae.learning.nano import build_model, build_tokenizer
@@ -23,10 +25,10 @@ version: "0"
 vocabulary: 600
 workers: 0
 loader_workers: 0
-encoder: {steps: 2, batch: 2, save_every: 1}
+encoder: {steps: 2, batch: 2, save_every: 1, warmup: 1}
 stages:
-  - {name: reports, steps: 2, batch: 2, save_every: 1, reports: 1.0}
-  - {name: questions, steps: 2, batch: 2, save_every: 1, questions: 0.7, matching: 0.2, blind: 0.1}
+  - {name: reports, steps: 2, batch: 2, save_every: 1, warmup: 1, reports: 1.0}
+  - {name: questions, steps: 3, batch: 2, save_every: 1, warmup: 1, questions: 0.7, matching: 0.2, blind: 0.1}
 evaluate: 4
 """
 
@@ -87,38 +89,100 @@ def test_a_run_changes_every_weight_and_says_what_made_it(tiny: Path, tmp_path: 
     assert manifest["name"] == "tiny"
     assert manifest["picture"] == [336, 224]
     assert manifest["created_from"] == config.digest()
+    assert manifest["command"] == f"chordae train sft --config {tiny} --output {output}"
     assert manifest["metrics"]["mcq"]["asked"] == 4
     assert not (tmp_path / "out" / ".tiny.training").exists()
 
 
-def test_a_stopped_run_goes_on_where_it_was(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Killed(Exception):
-        pass
+class Killed(Exception):
+    """Stands in for a SIGKILL: nothing of ours catches it."""
 
-    whole = sft.train_language
 
-    def killed_at_questions(model, tokenizer, stage, *rest):  # type: ignore[no-untyped-def]
-        if stage.name == "questions":
+@pytest.fixture
+def killed(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a run was killed once the questions stage had saved its second of three steps."""
+
+    def die(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if Path(args.output_dir).name == "questions" and state.global_step == 2:
             raise Killed
-        whole(model, tokenizer, stage, *rest)
 
-    monkeypatch.setattr(sft, "train_language", killed_at_questions)
-    with pytest.raises(Exception, match=r"|Killed"):
-        sft.train(tiny, tmp_path / "stopped" / "tiny")
-    assert not (tmp_path / "stopped" / "tiny").exists(), "nothing half-written"
-    monkeypatch.setattr(sft, "train_language", whole)
+    output = tmp_path / "stopped" / "tiny"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(language._Report, "on_save", die)
+        sft.train(tiny, output)
+    assert not output.exists(), "nothing half-written"
+    return output
+
+
+@pytest.fixture
+def unbroken(tiny: Path, tmp_path: Path) -> dict[str, torch.Tensor]:
+    return load_file(sft.train(tiny, tmp_path / "unbroken" / "tiny") / "model.safetensors")
+
+
+def assert_same_weights(output: Path, expected: dict[str, torch.Tensor]) -> None:
+    """To far less than one step moves them."""
+    found = load_file(output / "model.safetensors")
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            found[name], value, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_a_stopped_run_goes_on_from_the_last_step_it_saved(
+    tiny: Path, killed: Path, unbroken: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str]
+) -> None:
     capsys.readouterr()
-    resumed = sft.train(tiny, tmp_path / "stopped" / "tiny")
+    resumed = sft.train(tiny, killed)
     said = capsys.readouterr().out
     assert "encoder 2/2" not in said
     assert "reports 2/2" not in said
-    assert "questions 2/2" in said
-    unbroken = sft.train(tiny, tmp_path / "unbroken" / "tiny")
-    first, second = (load_file(path / "model.safetensors") for path in (resumed, unbroken))
-    for name in first:
-        torch.testing.assert_close(first[name], second[name], rtol=1e-3, atol=1e-4)
+    assert "questions 3/3" in said
+    assert_same_weights(resumed, unbroken)
+
+
+def test_a_checkpoint_that_a_kill_left_half_written_is_passed_over(
+    tiny: Path, killed: Path, unbroken: dict[str, torch.Tensor]
+) -> None:
+    work = killed.parent / ".tiny.training" / "questions"
+    half = shutil.copytree(work / "checkpoint-2", work / "checkpoint-3")
+    (half / "trainer_state.json").unlink()
+    (half / "optimizer.pt").unlink()
+    weights = (half / "model.safetensors").read_bytes()
+    (half / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    assert_same_weights(sft.train(tiny, killed), unbroken)
+
+
+def test_no_resume_starts_anew(tiny: Path, killed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    sft.train(tiny, killed, resume=False)
+    assert "encoder 2/2" in capsys.readouterr().out
+
+
+def test_the_old_checkpoint_stays_until_the_new_one_is_complete(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out" / "tiny"
+    output.mkdir(parents=True)
+    (output / "README.md").write_text("the card")
+    (output / "old").touch()
+    rename = Path.rename
+
+    def killed_between(self: Path, target: Path) -> Path:
+        if self.name == ".tiny.staged":
+            raise Killed
+        return rename(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Path, "rename", killed_between)
+        sft.train(tiny, output)
+    assert not output.exists()
+    sft._recover(output)
+    assert (output / "old").exists()
+    sft.train(tiny, output)
+    assert not (output / "old").exists()
+    assert (output / "README.md").read_text() == "the card"
+    assert [path.name for path in output.parent.iterdir()] == ["tiny"]
 
 
 def test_another_configuration_does_not_take_over_a_stopped_run(tiny: Path, tmp_path: Path) -> None:
