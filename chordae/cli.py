@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chordae.console import err, out, show_answer, show_score, show_settings
+from chordae.console import err, out, show_answer, show_counts, show_reading, show_score, show_settings
 from chordae.platform.errors import ChordaeError
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings, load_settings
@@ -130,11 +130,12 @@ def train_sft(
     output: Annotated[
         Path | None, typer.Option(help="Directory of the checkpoint; default: the one in the file.")
     ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped, or start anew.")] = True,
 ) -> None:
     """Supervised training; started again after a kill, it goes on from its last checkpoint."""
     from chordae.learning.sft import train as run_sft
 
-    run_sft(config, output)
+    run_sft(config, output, resume)
 
 
 @evaluate.command("mcq")
@@ -144,16 +145,42 @@ def evaluate_mcq(
     picture: Annotated[bool, typer.Option(help="Show the picture, or withhold it.")] = True,
 ) -> None:
     """Multiple-choice accuracy of the configured ECG expert on simulated ECGs that training never saw."""
-    from chordae.learning.engine_answering import engine_generate
+    from chordae.learning.engine_answering import engine_expert
     from chordae.learning.evaluation import evaluate_mcq as judge
 
-    expert = load_settings(config).experts["ecg"]
+    settings = load_settings(config).experts["ecg"]
     with _progress() as tell:
         tell("loading the engine")
-        with engine_generate(fetch_checkpoint(expert.model, expert.revision), expert) as generate:
+        with engine_expert(fetch_checkpoint(settings.model, settings.revision), settings) as expert:
             tell(f"asking {questions} questions {'with' if picture else 'without'} the picture")
-            score = judge(generate, questions, with_picture=picture)
+            forced = None if picture else expert.choose
+            score = judge(expert.generate, questions, with_picture=picture, choose=forced, size=expert.size)
     show_score(score.summary())
+
+
+@evaluate.command("recordings")
+def evaluate_recordings(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, file_okay=False, help="WFDB records whose headers have #Dx lines of SNOMED CT codes."
+        ),
+    ],
+    config: Config = LAPTOP,
+) -> None:
+    """What the configured ECG expert says of real recordings, beside the diagnoses in their headers."""
+    from chordae.learning.engine_answering import engine_expert
+    from chordae.learning.recordings import counts, read_out
+
+    settings = load_settings(config).experts["ecg"]
+    readings = []
+    with _progress() as tell:
+        tell("loading the engine")
+        with engine_expert(fetch_checkpoint(settings.model, settings.revision), settings) as expert:
+            for reading in read_out(folder, expert.generate, expert.size):
+                show_reading(reading)
+                readings.append(reading)
+    show_counts(counts(readings))
 
 
 @app.command("config")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +10,9 @@ from rich.table import Table
 
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings, knobs
+
+if TYPE_CHECKING:
+    from chordae.learning.recordings import Reading
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -64,10 +67,34 @@ def show_settings(settings: Settings) -> None:
 
 def show_score(summary: dict[str, Any]) -> None:
     """Accuracy with its interval, chance and what was excluded; in all and by category."""
-    table = Table("category", "asked", "accuracy", "95 % interval", "excluded", "chance")
+    forced = ["forced choice"] if "forced_choice" in summary else []
+    table = Table("category", "asked", "accuracy", "95 % interval", "excluded", *forced, "chance")
     for name, score in [("all", summary), *summary.get("categories", {}).items()]:
         low, high = score["interval"]
         cells = (score["asked"], f"{score['accuracy']:.3f}", f"{low:.3f} to {high:.3f}", score["excluded"])
-        table.add_row(name, *map(str, cells), f"{score['chance']:.3f}")
+        taken = []
+        if forced:
+            low, high = score["forced_choice_interval"]
+            taken = [f"{score['forced_choice']:.3f} ({low:.3f} to {high:.3f})"]
+        table.add_row(name, *map(str, cells), *taken, f"{score['chance']:.3f}")
     out.print(table)
+    out.print(DEMONSTRATOR, style="yellow")
+
+
+def show_reading(reading: Reading) -> None:
+    """One record: what was answered, and what its codes say where the answer does not."""
+    if reading.refusal:
+        out.print(
+            f"[bold]{escape(reading.name)}[/bold]  [yellow]not read: {escape(reading.refusal)}[/yellow]", soft_wrap=True
+        )
+        return
+    missed = [truth for truth in (reading.rhythm, reading.conduction) if truth and not reading.right(truth)]
+    codes = f"  [red](codes: {', '.join(missed)})[/red]" if missed else ""
+    out.print(f"[bold]{escape(reading.name)}[/bold]  {escape(reading.answer)}{codes}", soft_wrap=True)
+
+
+def show_counts(counts: dict[str, tuple[int, int]]) -> None:
+    """How often rhythm and conduction were what the codes say."""
+    for name, (right, graded) in counts.items():
+        out.print(f"{name}: {right} of {graded} as the codes say")
     out.print(DEMONSTRATOR, style="yellow")

@@ -17,6 +17,7 @@ Asked = tuple[str, Picture | None]
 """A question and what it is about: (height, width, 3) uint8 RGB at the model's size, or nothing."""
 Generate = Callable[[Sequence[Asked]], list[str]]
 Choose = Callable[[Sequence[Asked], Sequence[Sequence[str]]], list[int]]
+"""Which of several answers, for each question, when one of them must be given."""
 
 
 def transformers_generate(model: Any, tokenizer: Any, batch: int = 32, max_new_tokens: int = 48) -> Generate:

@@ -1,8 +1,8 @@
 """Multiple-choice accuracy on simulated ECGs that training never saw, with the picture and without.
 
 As in MARCUS, an answer that chooses no option is excluded: accuracy = correct / (correct + incorrect). A model that
-says it was given no ECG is excluded everywhere, which says nothing about leaks in the questions; so the option it finds
-likeliest, forced, is graded too. That must be at chance when the picture is withheld.
+says it was given no ECG is excluded everywhere, which says nothing about leaks in the questions; so the option it takes
+when it must take one is graded too. That must be at chance when the picture is withheld.
 """
 
 import re
@@ -36,7 +36,7 @@ class McqScore:
     by_letter: float | None = None
     """Accuracy of the letters alone, among the answers that give one; none: no answer does."""
     forced: float | None = None
-    """Accuracy of the likeliest option over all questions, where it was asked for."""
+    """Accuracy over all questions when one option must be taken; none: not asked for."""
     forced_interval: tuple[float, float] | None = None
     categories: dict[str, "McqScore"] = field(default_factory=dict)
 
@@ -105,7 +105,7 @@ def evaluate_mcq(
         n: questions.
         seed: of patients and questions.
         with_picture: whether the picture goes with the question.
-        choose: questions with candidate answers -> index of the likeliest; none: no forced choice.
+        choose: questions with candidate answers -> index of the one taken; none: no forced choice.
         size: (width, height) of the pictures.
     """
     asked, questions = draw_questions(n, seed, size if with_picture else None)

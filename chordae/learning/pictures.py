@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 from chordae.cohort.ecg import EcgLatents, simulate_ecg
 from chordae.platform.picture import fit_picture
 from chordae.preprocessing.ecg.clean import band_pass, zero_isoelectric
-from chordae.preprocessing.ecg.render import render_marcus
+from chordae.preprocessing.ecg.render import MarcusLayout, render_marcus
+
+RENDERED = (MarcusLayout.columns * MarcusLayout.tile, MarcusLayout.rows * MarcusLayout.tile)
+"""Width and height of a picture as it is drawn: what a model sees whose manifest names no size."""
 
 
 def ecg_picture(signal: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
