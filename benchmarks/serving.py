@@ -4,31 +4,29 @@ Both engines of the second measure are loaded at the same time and take turns, s
 """
 
 import asyncio
+import io
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import cv2
 import numpy as np
 
 from benchmarks.entry import entry
 from chordae.deployments import supervisor
 from chordae.platform.engine import Engine
 from chordae.platform.media import MediaStore
-from chordae.platform.picture import fit_picture
 from chordae.platform.settings import Settings, load_settings
 from chordae.platform.weights import read_manifest
 from chordae.preprocessing.dicom import bundled_ecg
-from chordae.preprocessing.ecg import prepare_ecg
+from chordae.preprocessing.ecg import clean, read_ecg
 
 CONFIG = Path("configs/laptop.yaml")
 QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
-CONCURRENT, REQUESTS, ROUNDS, PICTURES = 16, 64, 5, 15
+CONCURRENT, REQUESTS, ROUNDS, PICTURES = 16, 64, 7, 40
 
 
 def measure() -> list[dict[str, Any]]:
@@ -42,49 +40,41 @@ def measure() -> list[dict[str, Any]]:
 
 
 async def _measure(settings: Settings) -> list[dict[str, Any]]:
-    pictures = _Pictures(settings)
-    with tempfile.TemporaryDirectory() as directory:
-        checkpoint = Path(settings.experts["ecg"].model)
+    checkpoint = Path(settings.experts["ecg"].model)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        pictures = _Pictures(settings, http)
         # Ray gives a replica as many OpenMP threads as cores; the engine it is compared with gets the same.
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(settings.experts["ecg"].replicas.num_cpus)))
-        bare = Engine(checkpoint, read_manifest(checkpoint).name, settings.experts["ecg"], Path(directory))
+        bare = Engine(checkpoint, read_manifest(checkpoint).name, settings.experts["ecg"], settings.media_dir)
         await bare.start()
         try:
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-                return [
-                    await _probing(settings, http, pictures),
-                    await _throughput(settings, http, bare, pictures, Path(directory)),
-                ]
+            return [await _probing(settings, http, pictures), await _throughput(settings, http, bare, pictures)]
         finally:
             bare.stop()
 
 
 class _Pictures:
-    """The same ECG again and again, each copy with one pixel of its own: new to every cache, alike to the model."""
+    """The same ECG again and again, each with a noise of its own of 2 uV: new to every cache, alike to the model."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._store = MediaStore(settings.media_dir)
-        self._picture = cv2.imdecode(np.frombuffer(prepare_ecg(bundled_ecg()).marcus_png, np.uint8), cv2.IMREAD_COLOR)
-        self._count, self._run = 0, time.time_ns()
-        self._width, self._height = read_manifest(Path(settings.experts["ecg"].model)).picture or (672, 896)
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession) -> None:
+        self._http, self._url = http, f"{supervisor.base_url(settings)}/media"
+        self._signal = clean(read_ecg(bundled_ecg())).signal
+        self._store, self._rng = MediaStore(settings.media_dir), np.random.default_rng(time.time_ns())
+        self._size = read_manifest(Path(settings.experts["ecg"].model)).picture or (672, 896)
 
-    def _next(self) -> bytes:
-        self._count += 1
-        rng = np.random.default_rng([self._run, self._count])
-        picture = self._picture.copy()
-        picture[:4, :4] = rng.integers(0, 256, (4, 4, 3))
-        return bytes(cv2.imencode(".png", picture)[1].tobytes())
-
-    def stored(self) -> str:
+    async def uploaded(self) -> str:
         """One in the platform's media store, by id."""
-        return self._store.put(self._next(), "ecg", "bench").id
+        file = io.BytesIO()
+        np.save(file, self._signal + self._rng.normal(0, 0.002, self._signal.shape).astype(np.float32))
+        form = aiohttp.FormData()
+        form.add_field("file", file.getvalue(), filename="ecg.npy")
+        async with self._http.post(self._url, data=form()) as reply:
+            assert reply.status == 200, await reply.text()
+            return str((await reply.json())["id"])
 
-    def file(self, directory: Path) -> str:
-        """One as the engine is given it: a file of the model's size, by URL."""
-        path = directory / f"{self._count}.png"
-        picture = cv2.imdecode(np.frombuffer(self._next(), np.uint8), cv2.IMREAD_COLOR)
-        cv2.imwrite(str(path), fit_picture(np.asarray(picture, np.uint8), (self._width, self._height)))
-        return path.as_uri()
+    def file(self, media_id: str) -> str:
+        """The same as the engine is given it: a file of the model's size, by URL."""
+        return self._store.reduced(media_id, self._size).as_uri()
 
 
 def _request(url: str) -> dict[str, Any]:
@@ -104,7 +94,7 @@ async def _probing(settings: Settings, http: aiohttp.ClientSession, pictures: _P
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for number in range(PICTURES + 2):
         for probe in (True, False) if number % 2 else (False, True):
-            body = _request(f"/media/{pictures.stored()}") | {"model": "chordae", "chordae": {"probe": probe}}
+            body = _request(f"/media/{await pictures.uploaded()}") | {"model": "chordae", "chordae": {"probe": probe}}
             started = time.perf_counter()
             await _post(http, url, body)
             if number >= 2:  # the first ones warm up
@@ -114,7 +104,7 @@ async def _probing(settings: Settings, http: aiohttp.ClientSession, pictures: _P
 
 
 async def _throughput(
-    settings: Settings, http: aiohttp.ClientSession, bare: Engine, pictures: _Pictures, directory: Path
+    settings: Settings, http: aiohttp.ClientSession, bare: Engine, pictures: _Pictures
 ) -> dict[str, Any]:
     url = f"http://127.0.0.1:{settings.experts['ecg'].port}/v1/chat/completions"
     name = read_manifest(Path(settings.experts["ecg"].model)).name
@@ -128,9 +118,11 @@ async def _throughput(
 
     ratios = []
     for number in range(ROUNDS + 1):
-        files = [pictures.file(directory) for _ in range(REQUESTS)]
-        stored = [f"/media/{pictures.stored()}" for _ in range(REQUESTS)]
-        turns = [(through_bare, files), (through_gateway, stored)]
+        ids = [await pictures.uploaded() for _ in range(REQUESTS)]
+        turns = [
+            (through_bare, [pictures.file(one) for one in ids]),
+            (through_gateway, [f"/media/{one}" for one in ids]),
+        ]
         rates = {}
         for ask, urls in turns if number % 2 else reversed(turns):
             rates[ask] = await _rate(ask, urls)

@@ -12,15 +12,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from ray import serve
 
 from chordae.deployments.openai_api import media_ids
 from chordae.platform.engine import ChatEngine, Engine
 from chordae.platform.errors import ExpertUnavailable
 from chordae.platform.media import MediaStore
-from chordae.platform.picture import fit_picture
 from chordae.platform.schemas import Modality
 from chordae.platform.settings import Settings
 from chordae.platform.telemetry import keep_requests_out_of_logs
@@ -51,7 +48,7 @@ class Expert:
             "object": "model",
             "created": 0,
             "owned_by": "chordae",
-            "chordae": {"weights": self._weights.model_dump()},
+            "chordae": {"weights": self._weights.model_dump(), "picture": self._manifest.picture},
         }
 
     async def chat(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
@@ -179,16 +176,10 @@ class Expert:
         return part | {"image_url": {"url": self._picture(media_id).as_uri()}, "uuid": media_id}
 
     def _picture(self, media_id: str) -> Path:
-        """The picture at the size this model was trained on, made once for each media."""
-        path = self._media.path(media_id)
+        """The picture at the size this model was trained on."""
         if self._manifest.picture is None:
-            return path
-        width, height = self._manifest.picture
-        derived = self._media.directory / f"{media_id}.{width}x{height}.png"
-        if not derived.is_file():
-            fitted = fit_picture(np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR), np.uint8), (width, height))
-            self._media.derive(media_id, f"{width}x{height}", cv2.imencode(".png", fitted)[1].tobytes())
-        return derived
+            return self._media.path(media_id)
+        return self._media.reduced(media_id, self._manifest.picture)
 
 
 def _says_something(event: str) -> bool:

@@ -115,11 +115,21 @@ class Gateway:
                 path.write_bytes(await part.read())
                 paths.append(path)
             header = next((path for path in paths if path.suffix == ".hea"), paths[0])
+            if not self._cards:
+                await self._describe()
             return await asyncio.to_thread(self._prepare, header)
 
     def _prepare(self, recording: Path) -> Media:
         ecg = prepare_ecg(recording)
-        return self._media.put(ecg.marcus_png, "ecg", PREPROCESSING_VERSION, ecg.sidecar, ecg.clinical_png)
+        return self._keep(ecg.marcus_png, PREPROCESSING_VERSION, ecg.sidecar, ecg.clinical_png)
+
+    def _keep(self, png: bytes, version: str, sidecar: dict[str, object], people: bytes | None = None) -> Media:
+        """Keep an ECG's picture, also at the size its expert wants, so that no question waits for that."""
+        media = self._media.put(png, "ecg", version, sidecar, people)
+        size = self._cards.get("ecg", {}).get("chordae", {}).get("picture")
+        if size is not None:
+            self._media.reduced(media.id, (size[0], size[1]))
+        return media
 
     @api.get("/media/{media_id}")
     async def picture(self, media_id: str) -> FileResponse:
@@ -148,7 +158,7 @@ class Gateway:
         if picture is None:
             raise BadInput("the data: URL holds no readable picture", "send a whole PNG or JPEG file")
         png = cv2.imencode(".png", picture)[1].tobytes()
-        return self._media.put(png, "ecg", "as-sent", {"source": "data URL"}).id
+        return self._keep(png, "as-sent", {"source": "data URL"}).id
 
     def _expert(self, modality: str) -> Any:
         if modality not in self._experts:

@@ -33,7 +33,13 @@ Progress = Callable[[str], None]
 
 GiB = 1024**3
 # Ray listens on every interface; without its token nobody else can run code there.
-_OWN_CLUSTER = {"RAY_AUTH_MODE": "token"}
+# Serve's own settings for throughput (gRPC between replicas, no extra event loops) made the way through gateway and Serve
+# 1.5 times faster; its experiment with replicas that listen for themselves would take the port from under HAProxy.
+_OWN_CLUSTER = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
+}
 _NOTHING_SENT_HOME = {"RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 

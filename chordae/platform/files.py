@@ -5,17 +5,23 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader sees nothing or everything, also after SIGKILL or power loss."""
+def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write beside, flush to disk, rename: a reader sees nothing or everything, also after SIGKILL or power loss.
+
+    What can be made again need not be `durable`: it survives SIGKILL, and may be lost when power is.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
         try:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+    if not durable:
+        return
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

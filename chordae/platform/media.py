@@ -11,8 +11,12 @@ import json
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from chordae.platform.errors import UnknownMedia
 from chordae.platform.files import write_atomically
+from chordae.platform.picture import fit_picture
 from chordae.platform.schemas import Media, Modality
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -57,10 +61,14 @@ class MediaStore:
             raise UnknownMedia("no such media here", "upload the recording first: POST /media")
         return path
 
-    def derive(self, media_id: str, suffix: str, png: bytes) -> Path:
-        """Keep a picture made from that media, such as its reduced size for one model, and say where it lies."""
-        path = self.directory / f"{media_id}.{suffix}.png"
-        _write_once(path, png)
+    def reduced(self, media_id: str, size: tuple[int, int]) -> Path:
+        """Where that picture lies at (width, height), the size one model wants; made once. Raises UnknownMedia."""
+        path = self.directory / f"{media_id}.{size[0]}x{size[1]}.png"
+        if not path.is_file():
+            picture = cv2.imread(str(self.path(media_id)), cv2.IMREAD_COLOR)
+            fitted = fit_picture(np.asarray(picture, np.uint8), size)
+            # not flushed to disk: what is lost is made again
+            write_atomically(path, cv2.imencode(".png", fitted)[1].tobytes(), durable=False)
         return path
 
     def _write_picture(self, png: bytes, version: str) -> str:
