@@ -33,8 +33,8 @@ Progress = Callable[[str], None]
 
 GiB = 1024**3
 # Ray listens on every interface; without its token nobody else can run code there.
-# Serve's own settings for throughput (gRPC between replicas, no extra event loops) made the way through gateway and Serve
-# 1.5 times faster; its experiment with replicas that listen for themselves would take the port from under HAProxy.
+# Serve's own settings for throughput (gRPC between replicas, no extra event loops) made the way through gateway and
+# Serve 1.5 times faster; replicas that listen for themselves (direct ingress) would take the port from under HAProxy.
 _OWN_CLUSTER = {
     "RAY_AUTH_MODE": "token",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",

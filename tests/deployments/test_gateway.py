@@ -17,6 +17,7 @@ import openai
 import pytest
 from fakes import (
     GROUNDED,
+    PICTURE_SIZE,
     Crash,
     MakePlatform,
     Platform,
@@ -350,13 +351,16 @@ def kept(settings: Settings) -> list[str]:
     return sorted(path.name for path in settings.media_dir.iterdir())
 
 
-async def test_a_real_recording_becomes_two_pictures(
+async def test_a_real_recording_becomes_two_pictures_and_the_experts_size_of_one(
     http: httpx.AsyncClient, settings: Settings, bundled_ecg: Path
 ) -> None:
     reply = await upload(http, ("ecg.dcm", bundled_ecg.read_bytes()))
     assert reply.status_code == 200
     media = Media.model_validate(reply.json())
-    assert kept(settings) == sorted([f"{media.id}.png", f"{media.id}.json", f"{media.companion}.png"])
+    width, height = PICTURE_SIZE
+    assert kept(settings) == sorted(
+        [f"{media.id}.png", f"{media.id}.json", f"{media.id}.{width}x{height}.png", f"{media.companion}.png"]
+    )
     for media_id in (media.id, media.companion):
         picture = await http.get(f"/media/{media_id}")
         assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
@@ -435,7 +439,7 @@ async def test_no_file_name_leads_anywhere(
 ) -> None:
     reply = await upload(http, (name, bundled_ecg.read_bytes()))
     assert reply.status_code == 200, reply.text
-    assert len(kept(settings)) == 3
+    assert len(kept(settings)) == 4
     assert not list(tmp_path.rglob("*evil*"))
 
 
