@@ -25,8 +25,9 @@ def show_answer(answer: Answer, media: Media, settings: Settings, stages: dict[s
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
-    facts.add_row("Picture", str(settings.media_dir / f"{media.companion or media.id}.png"))
-    facts.add_row("Seen by the model", str(settings.media_dir / f"{media.id}.png"))
+    for label, picture in (("Picture", media.companion or media.id), ("Seen by the model", media.id)):
+        path = escape(str(settings.media_dir / f"{picture}.png"))
+        out.print(f"[bold]{label:<19}[/bold]  {path}", soft_wrap=True)  # in one piece, to be copied
     flags = media.sidecar.get("flags")
     if isinstance(flags, list) and flags:
         facts.add_row("Recording", escape("; ".join(str(flag) for flag in flags)))
