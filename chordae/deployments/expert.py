@@ -53,7 +53,7 @@ class Expert:
 
     async def chat(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         """One chat completion. Raises BadInput, UnknownMedia or ExpertUnavailable; never answers with nothing."""
-        return await self._answer((await self._prepared([request], request_id))[0], request)
+        return await self._answer(self._prepare(request, request_id), request)
 
     async def _answer(self, prepared: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         return self._told(await self._engine.chat(prepared), request, prepared["request_id"])
@@ -75,7 +75,8 @@ class Expert:
         serve it to all, and the first goes on decoding in the same batch (docs/ARCHITECTURE.md). One replica and one
         weights version answer them all.
         """
-        prepared = await self._prepared(requests, request_id)
+        ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
+        prepared = list(map(self._prepare, requests, ids))
         lead_prefilled = asyncio.Event()
         lead = asyncio.create_task(self._lead(prepared[0], requests[0], lead_prefilled))
         waiting = asyncio.create_task(lead_prefilled.wait())
@@ -120,7 +121,7 @@ class Expert:
 
         Raises as `chat` does; an empty answer shows only at its end.
         """
-        events = self._engine.stream((await self._prepared([request], request_id))[0])
+        events = self._engine.stream(self._prepare(request, request_id))
         first = await anext(events)  # errors in the request surface here, before anything was sent
         yield json.dumps(self._provenance(request, request_id))
         yield first
@@ -146,11 +147,6 @@ class Expert:
             "media": media_ids(request),
             "settings_digest": self._settings_digest,
         }
-
-    async def _prepared(self, requests: list[dict[str, Any]], request_id: str) -> list[dict[str, Any]]:
-        """Requests as the engine takes them; pictures are made off the event loop that feeds the engine."""
-        ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
-        return await asyncio.to_thread(lambda: list(map(self._prepare, requests, ids)))
 
     def _prepare(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         """Name the model, point media references at files, and keep the answer within the settings' length."""

@@ -138,8 +138,11 @@ class Gateway:
 
     async def _parse(self, request: Request) -> ChatRequest:
         longest = self._settings.gateway.max_question_characters
-        # pictures are decoded and flushed to disk: not on the event loop that streams others' answers
-        return await asyncio.to_thread(openai_api.parse, await request.body(), self._keep_data_url, longest)
+        body = await request.body()
+        if b"data:" not in body:
+            return openai_api.parse(body, self._keep_data_url, longest)
+        # a picture is decoded and flushed to disk: not on the event loop that streams others' answers
+        return await asyncio.to_thread(openai_api.parse, body, self._keep_data_url, longest)
 
     def _keep_data_url(self, url: str) -> str:
         """Keep a picture sent with the question. One expert so far, so a picture is an ECG."""
@@ -202,7 +205,7 @@ class Gateway:
     async def _ask_expert(self, modality: str, asked: ChatRequest) -> Response:
         request_id, expert = uuid.uuid4().hex, self._expert(modality)
         for media_id in openai_api.media_ids(openai_api.for_engine(asked)):
-            self._media.get(media_id)
+            self._media.path(media_id)
         if not asked.stream:
             answer = await _awaited(expert.chat.remote(openai_api.for_engine(asked), request_id), modality)
             return JSONResponse(answer, headers=openai_api.provenance_headers(answer["chordae"]))

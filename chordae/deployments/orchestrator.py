@@ -75,14 +75,18 @@ class Orchestrator:
         asked = [question.text, *(rephrase(question.text) if probe else ())]
         prompts = [(text, media_id) for text in asked] + ([(question.text, None)] if probe else [])
         answers: dict[int, ExpertAnswer] = {}
+        embedding: dict[str, asyncio.Task[NDArray[np.float32]]] = {}
         async for index, answer in self._consult(modality, prompts, question.sampling, request_id):
             answers[index] = answer
+            if probe and index in (0, len(prompts) - 1):  # while the others are still being written
+                embed = asyncio.to_thread(self._embed, [answer.text])
+                embedding.setdefault(answer.text, asyncio.create_task(embed))
             if index == 0:
                 stages["answer"] = time.monotonic() - started
                 yield "answer", stages["answer"]
         original, report = answers[0], None
         if probe:
-            report = await self._report(modality, asked, answers)
+            report = self._report(modality, asked, answers, {text: (await task)[0] for text, task in embedding.items()})
             stages["probe"] = time.monotonic() - started - stages["answer"]
             yield "probe", stages["probe"]
         yield Answer(
@@ -99,15 +103,20 @@ class Orchestrator:
             stages=stages,
         )
 
-    async def _report(self, modality: Modality, asked: Sequence[str], answers: dict[int, ExpertAnswer]) -> ProbeReport:
+    def _report(
+        self,
+        modality: Modality,
+        asked: Sequence[str],
+        answers: dict[int, ExpertAnswer],
+        embedded: dict[str, NDArray[np.float32]],
+    ) -> ProbeReport:
         """The verdict on answer 0 (the original): those up to the last are to rephrasings, the last had no picture."""
         original, *rephrased, absent = (answers[index] for index in range(len(answers)))
-        score = await asyncio.to_thread(
-            confidence,
+        score = confidence(
             original.text,
             [answer.text for answer in rephrased],
             absent.text,
-            self._embed,
+            lambda texts: np.stack([embedded[text] for text in texts]),
             self._settings.orchestrator,
         )
         return ProbeReport(

@@ -134,7 +134,7 @@ class Engine:
         """End vLLM's processes."""
         if self._llm is not None:
             self._llm.shutdown()
-            self._llm = None
+            self._llm = self._serving = None
 
     async def _create(self, request: dict[str, Any]) -> Any:
         from pydantic import ValidationError
