@@ -112,7 +112,7 @@ def test_the_command_line_shows_answer_probes_scores_and_provenance(settings: Se
         assert (settings.media_dir / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_expert_reads_the_real_ecg_as_the_device_did(settings: Settings, config: Path) -> None:
+def test_the_expert_reads_the_real_ecg_as_sinus_rhythm(settings: Settings, config: Path) -> None:
     """The recording is a normal sinus rhythm at 60 to 62 bpm by its R peaks; the expert must look, not guess."""
     report = json.loads(chordae("ask", "--ecg", str(bundled_ecg()), QUESTION, "--json", config=config).stdout)[
         "reports"

@@ -78,9 +78,9 @@ class Orchestrator:
         embedding: dict[str, asyncio.Task[NDArray[np.float32]]] = {}
         async for index, answer in self._consult(modality, prompts, question.sampling, request_id):
             answers[index] = answer
-            if probe and index in (0, len(prompts) - 1):  # while the others are still being written
-                embed = asyncio.to_thread(self._embed, [answer.text])
-                embedding.setdefault(answer.text, asyncio.create_task(embed))
+            if probe and index in (0, len(prompts) - 1) and answer.text not in embedding:
+                # while the others are still being written
+                embedding[answer.text] = asyncio.create_task(asyncio.to_thread(self._embed, [answer.text]))
             if index == 0:
                 stages["answer"] = time.monotonic() - started
                 yield "answer", stages["answer"]

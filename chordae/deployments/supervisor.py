@@ -188,7 +188,9 @@ def _wait_for_health(settings: Settings, door: subprocess.Popen[bytes], stop: th
             return
         time.sleep(0.2)
     if not stop.is_set():
-        raise ChordaeError("the platform does not answer on its own port", "see /tmp/ray/session_latest/logs/serve")
+        raise ChordaeError(
+            "the platform does not answer on its own port", "see docs/when-things-go-wrong.md for Serve's logs"
+        )
 
 
 def is_healthy(settings: Settings) -> bool:
