@@ -11,6 +11,8 @@ class ChordaeError(Exception):
     status = 500
     code = "internal_error"
     exit_code = 1
+    stage = ""
+    """Where on a study's way it happened; empty where there are no stages."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem, remedy)
@@ -30,10 +32,14 @@ class BadInput(ChordaeError):
 
 
 class UnreadableRecording(BadInput):
-    """A file is not a recording that chordae can read, or not a usable one."""
+    """A file or study is not one that chordae can read, or not a usable one; `reason` names why, in snake case."""
 
     status = 422
     code = "unreadable_recording"
+
+    def __init__(self, problem: str, remedy: str, reason: str = "unreadable") -> None:
+        super().__init__(problem, remedy)
+        self.reason = reason
 
 
 class UnknownModel(BadInput):

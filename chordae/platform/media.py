@@ -1,4 +1,4 @@
-"""Content-addressed pictures on disk: written once, atomically, and passed by reference.
+"""Content-addressed pictures and videos on disk: written once, atomically, and passed by reference.
 
 The directory is on a file system that every node mounts. The same bytes under the same preprocessing version are the
 same media, whoever sends them and however often.
@@ -17,13 +17,14 @@ import numpy as np
 from chordae.platform.errors import UnknownMedia
 from chordae.platform.files import write_atomically
 from chordae.platform.picture import fit_picture
-from chordae.platform.schemas import Media, Modality
+from chordae.platform.schemas import Kind, Media, Modality
 
 _ID = re.compile(r"[0-9a-f]{64}")
+_SUFFIX: dict[Kind, str] = {"image": ".png", "video": ".mp4"}
 
 
 class MediaStore:
-    """Media below one directory: `<id>.png` and, for media that a model looks at, `<id>.json`."""
+    """Media below one directory: `<id>.png` or `<id>.mp4` and, for media that a model looks at, `<id>.json`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
@@ -31,16 +32,20 @@ class MediaStore:
 
     def put(
         self,
-        png: bytes,
+        content: bytes,
         modality: Modality,
         version: str,
         sidecar: dict[str, object] | None = None,
         people: bytes | None = None,
+        kind: Kind = "image",
     ) -> Media:
-        """Keep a picture, its sidecar and, if given, the picture for people; returns once they are on disk."""
-        companion = None if people is None else self._write_picture(people, version)
+        """Keep a PNG or MP4, its sidecar and, if given, the PNG for people; returns once they are on disk."""
         media = Media(
-            id=self._write_picture(png, version), modality=modality, companion=companion, sidecar=sidecar or {}
+            id=self._write(content, version, kind),
+            kind=kind,
+            modality=modality,
+            companion=None if people is None else self._write(people, version, "image"),
+            sidecar=sidecar or {},
         )
         _write_once(self.directory / f"{media.id}.json", media.model_dump_json(indent=1).encode())
         return self.get(media.id)  # of two accounts of the same picture the first stays
@@ -56,10 +61,12 @@ class MediaStore:
         return Media.model_validate(json.loads(path.read_text()))
 
     def path(self, media_id: str) -> Path:
-        """Where the picture of that id lies (a companion's too). Raises UnknownMedia."""
-        if not _ID.fullmatch(media_id) or not (path := self.directory / f"{media_id}.png").is_file():
-            raise UnknownMedia("no such media here", "upload the recording first: POST /media")
-        return path
+        """Where the picture or video of that id lies (a companion's too). Raises UnknownMedia."""
+        if _ID.fullmatch(media_id):
+            for suffix in _SUFFIX.values():
+                if (path := self.directory / f"{media_id}{suffix}").is_file():
+                    return path
+        raise UnknownMedia("no such media here", "upload the recording first: POST /media")
 
     def reduced(self, media_id: str, size: tuple[int, int]) -> Path:
         """Where that picture lies at (width, height), the size one model wants; made once. Raises UnknownMedia."""
@@ -71,9 +78,9 @@ class MediaStore:
             write_atomically(path, cv2.imencode(".png", fitted)[1].tobytes(), durable=False)
         return path
 
-    def _write_picture(self, png: bytes, version: str) -> str:
-        media_id = hashlib.sha256(version.encode() + b"\0" + png).hexdigest()
-        _write_once(self.directory / f"{media_id}.png", png)
+    def _write(self, content: bytes, version: str, kind: Kind) -> str:
+        media_id = hashlib.sha256(version.encode() + b"\0" + content).hexdigest()
+        _write_once(self.directory / f"{media_id}{_SUFFIX[kind]}", content)
         return media_id
 
 

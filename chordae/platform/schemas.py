@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Modality = Literal["ecg", "echo", "cmr"]
+Kind = Literal["image", "video"]
 
 
 class Noun(BaseModel):
@@ -14,10 +15,10 @@ class Noun(BaseModel):
 
 
 class Media(Noun):
-    """A picture that a model can look at, by reference: its bytes lie in the media store under `id`."""
+    """A picture or video that a model can look at, by reference: its bytes lie in the media store under `id`."""
 
     id: str = Field(description="SHA-256 of the preprocessing version and the bytes")
-    kind: Literal["image"] = "image"
+    kind: Kind = "image"
     modality: Modality
     companion: str | None = Field(None, description="Id of the picture for people, where there is one")
     sidecar: dict[str, object] = Field(default_factory=dict, description="How it was made; allow-listed facts only")

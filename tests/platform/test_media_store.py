@@ -133,3 +133,10 @@ def test_a_reader_never_sees_a_part_of_a_picture(store: MediaStore) -> None:
             sizes.add(path.stat().st_size if path.exists() else 0)
         writing.result()
     assert sizes <= {0, len(picture)}
+
+
+def test_a_video_is_kept_as_one(store: MediaStore) -> None:
+    put = store.put(b"\0\0\0\x1cftypisom", "echo", "echo-1", {"tiles": []}, kind="video")
+    assert store.get(put.id) == put
+    assert put.kind == "video"
+    assert store.path(put.id).name == f"{put.id}.mp4"

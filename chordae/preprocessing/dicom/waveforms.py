@@ -1,44 +1,27 @@
-"""The only module that imports pydicom: DICOM bytes in, plain values out, and never a patient's.
+"""Waveforms as PS3.3 C.10.9 (Waveform Module) has them: bytes in, samples in each channel's own unit out.
 
-Waveforms follow PS3.3 C.10.9 (Waveform Module). What stands before them, the patient's data and often hundreds of
+What stands before them, the patient's data and often hundreds of
 annotations, is skipped without being parsed: it is most of pydicom's time on an ECG.
 """
 
 import io
-import logging
-import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pydicom
-import pydicom.config
 from numpy.typing import NDArray
-from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 from pydicom.waveforms.numpy_handler import multiplex_array
 
 from chordae.platform.errors import UnreadableRecording
-
-# Wrong values become our own errors; pydicom's warnings and log would quote them, and they may name a patient.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\b")
-
-MAGIC = b"DICM"
-MAGIC_OFFSET = 128
+from chordae.preprocessing.dicom import elements
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _WAVEFORMS = 0x54000100
 _CHANNELS = 0x003A0200
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
-_HEADER, _LENGTH = struct.Struct("<HH2sH"), struct.Struct("<L")
-_LONG_LENGTH_VRS = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 
 
 @dataclass(frozen=True)
@@ -148,55 +131,24 @@ def _waveform_dataset(data: bytes) -> Dataset:
 def _groups(data: bytes, position: int) -> Iterator[Dataset]:
     """The multiplex groups behind `position`, explicit VR, little endian; of derived ones only the start."""
     while position + 8 <= len(data):
-        tag, length, value = _header(data, position)
+        tag, length, value = elements.header(data, position)
         if tag == _WAVEFORMS:
             break
-        position = _skip(data, position)
+        position = elements.skip(data, position)
     else:
         return
-    buffer, end = io.BytesIO(data), len(data) if length == _UNDEFINED else value + length
+    buffer, end = io.BytesIO(data), len(data) if length == elements.UNDEFINED else value + length
     while value + 8 <= end:
         position = value
-        tag, length, value = _header(data, position)
-        if tag != _ITEM:
+        tag, length, value = elements.header(data, position)
+        if tag != elements.ITEM:
             return
         buffer.seek(value)
         group = read_dataset(buffer, False, True, stop_when=lambda tag, _vr, _length: tag >= _CHANNELS)
         if _is_derived(group):
-            value = _skip(data, position)
+            value = elements.skip(data, position)
         else:
-            rest = None if length == _UNDEFINED else value + length - buffer.tell()
+            rest = None if length == elements.UNDEFINED else value + length - buffer.tell()
             group.update(read_dataset(buffer, False, True, rest))
             value = buffer.tell()
         yield group
-
-
-def _skip(data: bytes, position: int) -> int:
-    """The offset behind the element or item at `position`; sequences of undefined length (PS3.5 7.5) too."""
-    depth = 0
-    while True:
-        tag, length, position = _header(data, position)
-        if tag in (_ITEM_END, _SEQUENCE_END):
-            depth -= 1
-        elif length == _UNDEFINED:
-            depth += 1
-        else:
-            position += length
-        if depth <= 0:
-            return position
-
-
-def _header(data: bytes, position: int) -> tuple[int, int, int]:
-    """Tag, length and offset of the value of what stands at `position` (PS3.5 section 7.1.2)."""
-    group, element, vr, length = _HEADER.unpack_from(data, position)
-    tag = group << 16 | element
-    if group == 0xFFFE:  # items and delimiters have no VR, but four bytes of length
-        return tag, _LENGTH.unpack_from(data, position + 4)[0], position + 8
-    if vr in _LONG_LENGTH_VRS:
-        return tag, _LENGTH.unpack_from(data, position + 8)[0], position + 12
-    return tag, length, position + 8
-
-
-def bundled_ecg() -> Path:
-    """The real 12-lead ECG that pydicom ships, for the demonstration and for tests."""
-    return Path(str(get_testdata_file("waveform_ecg.dcm", download=False)))

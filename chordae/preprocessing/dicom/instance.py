@@ -1,0 +1,220 @@
+"""One DICOM object: an allow-list of its header's values, whose it is, and where its pixels lie.
+
+Headers are scanned rather than parsed (`elements`); sequences are parsed by pydicom when somebody asks for one.
+"""
+
+import io
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from chordae.platform.errors import UnreadableRecording
+from chordae.preprocessing.dicom import elements
+from chordae.preprocessing.dicom.elements import Buffer
+
+Value = tuple[str | float, ...]
+
+IDENTIFIERS = (
+    *("PatientID", "PatientName", "PatientBirthDate"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"),
+)
+"""Read to keep patients and studies apart; never given out as they are."""
+
+ALLOWED = (
+    *("SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "SeriesDescription", "ProtocolName"),
+    *("StudyDescription", "BodyPartExamined", "ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions"),
+    *("MRAcquisitionType", "SequenceName", "PulseSequenceName", "AngioFlag", "EchoTime", "RepetitionTime", "FlipAngle"),
+    *("InversionTime", "TriggerTime", "NominalInterval", "CardiacNumberOfImages", "HeartRate"),
+    *(
+        "NumberOfTemporalPositions",
+        "TemporalPositionIdentifier",
+        "AcquisitionNumber",
+        "SeriesNumber",
+        "InstanceNumber",
+        "EchoNumbers",
+    ),
+    *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing"),
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"),
+    *("PixelRepresentation", "PlanarConfiguration", "NumberOfFrames", "RescaleSlope", "RescaleIntercept"),
+    *("WindowCenter", "WindowWidth", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
+    *("RWaveTimeVector", "StartTrim", "StopTrim", "TransducerData", "TransducerType", "BurnedInAnnotation"),
+    *("LossyImageCompression", "ReferencedFrameNumber", "ContrastBolusAgent", "AcquisitionContrast"),
+)
+"""Keywords (PS3.6) whose values this project uses; all else in a header stays unread."""
+
+_SEQUENCES = ("SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_KEYWORDS = {int(tag_for_keyword(keyword) or 0): keyword for keyword in (*IDENTIFIERS, *ALLOWED, *_SEQUENCES)}
+_BINARY = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
+_VRS = {tag: dictionary_VR(tag) for tag in _KEYWORDS}
+_PIXEL_DATA = 0x7FE00010
+_META_LENGTH, _SYNTAX = 0x00020000, 0x00020010
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One object. `values` by keyword, multiplicity kept; `frame_values` for the frames of enhanced objects."""
+
+    syntax: str
+    implicit: bool
+    values: Mapping[str, Value]
+    identifiers: Mapping[str, Value] = field(repr=False)
+    data: Buffer = field(repr=False)
+    pixels: tuple[int, int] | None = field(repr=False)
+    """Offset and length (or UNDEFINED, where encapsulated) of the pixel data."""
+    _sequences: Mapping[str, tuple[int, int]] = field(repr=False)
+
+    def text(self, keyword: str) -> str:
+        """The value, several joined by a backslash as in the file; empty where there is none."""
+        return "\\".join(str(value) for value in self.values.get(keyword, ()))
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """The values as numbers; what is not one is left out."""
+        return tuple(value for value in self.values.get(keyword, ()) if isinstance(value, float))
+
+    def number(self, keyword: str) -> float | None:
+        """The first value as a number, if there is one."""
+        return next(iter(self.numbers(keyword)), None)
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has."""
+        return max(1, int(self.number("NumberOfFrames") or 1))
+
+    def sequence(self, keyword: str) -> list[Dataset]:
+        """The items of a sequence, parsed by pydicom; empty where there is none."""
+        if keyword not in self._sequences:
+            return []
+        start, length = self._sequences[keyword]
+        implicit, vr = self.implicit, (() if self.implicit else (b"SQ", 0))
+        if length == elements.UNDEFINED:
+            length = _end_of_sequence(self.data, start, implicit) - start
+        head = struct.pack("<HHL" if implicit else "<HH2sHL", *_split(keyword), *vr, length)
+        parsed = read_dataset(io.BytesIO(head + self.data[start : start + length]), implicit, True)
+        return list(parsed.get(keyword) or ())
+
+    @cached_property
+    def frame_values(self) -> tuple[Mapping[str, Value], ...]:
+        """The values of each frame: of an enhanced object (PS3.3 C.7.6.16) with its functional groups' laid over."""
+        per_frame = self.sequence("PerFrameFunctionalGroupsSequence")
+        if not per_frame:
+            return (self.values,) * self.frames
+        shared = dict(self.values)
+        for item in self.sequence("SharedFunctionalGroupsSequence"):
+            shared |= dict(_flattened(item))
+        return tuple(MappingProxyType(shared | dict(_flattened(item))) for item in per_frame)
+
+
+def is_dicom(data: Buffer) -> bool:
+    """Whether the file has DICOM's preamble, or begins with a dataset's first group as some old exports do."""
+    return data[128:132] == b"DICM" or (data[:2] == b"\x08\x00" and len(data) > 132)
+
+
+def read_instance(data: Buffer) -> Instance:
+    """Scan one object's header.
+
+    Raises:
+        UnreadableRecording: not DICOM, an encoding that is not read here, or cut off before its pixels.
+    """
+    if not is_dicom(data):
+        raise UnreadableRecording("The file is not DICOM", "send DICOM objects", "not_dicom")
+    try:
+        syntax, position = _meta(data)
+        # what the file holds counts, not what its syntax says: some writers mix them up
+        implicit = not (data[position + 4 : position + 6].isalpha() and data[position + 4 : position + 6].isupper())
+        found = {
+            tag: (start, length) for tag, start, length in elements.scan(data, position, implicit, _WANTED, _PIXEL_DATA)
+        }
+        values = {_KEYWORDS[tag]: _value(data, tag, *where) for tag, where in found.items() if tag in _PLAIN}
+    except (struct.error, IndexError):
+        raise UnreadableRecording("The DICOM file is cut off", "export or copy it again", "truncated") from None
+    identifiers = {keyword: values.pop(keyword) for keyword in IDENTIFIERS if keyword in values}
+    return Instance(
+        syntax=syntax,
+        implicit=implicit,
+        values=MappingProxyType(values),
+        identifiers=MappingProxyType(identifiers),
+        data=data,
+        pixels=found.get(_PIXEL_DATA),
+        _sequences={_KEYWORDS[tag]: where for tag, where in found.items() if tag in _KEYWORDS and tag not in _PLAIN},
+    )
+
+
+_WANTED = {*_KEYWORDS, _PIXEL_DATA}
+_PLAIN = {tag for tag, keyword in _KEYWORDS.items() if keyword not in _SEQUENCES}
+
+
+def _meta(data: Buffer) -> tuple[str, int]:
+    """Transfer syntax and where the dataset begins (PS3.10 section 7.1)."""
+    if data[128:132] != b"DICM":
+        return str(ImplicitVRLittleEndian), 0
+    syntax, position = "", 132
+    while position < len(data) and data[position : position + 2] == b"\x02\x00":
+        tag, length, start = elements.header(data, position)
+        if tag == _SYNTAX:
+            syntax = data[start : start + length].rstrip(b"\0 ").decode("ascii", "replace")
+        position = start + length
+    if syntax == DeflatedExplicitVRLittleEndian:  # a small file may unpack to any size
+        raise UnreadableRecording("The DICOM file is deflated", "export it as Explicit VR Little Endian", "encoding")
+    if syntax == ExplicitVRBigEndian:
+        raise UnreadableRecording("The DICOM file is big-endian", "export it as Explicit VR Little Endian", "encoding")
+    return syntax, position
+
+
+def _value(data: Buffer, tag: int, start: int, length: int) -> Value:
+    if length == elements.UNDEFINED or length > _LONGEST:
+        return ()
+    raw, vr = data[start : start + length], _VRS[tag]
+    if vr in _BINARY:
+        code = _BINARY[vr]
+        count = length // struct.calcsize(f"<{code}")
+        return tuple(map(float, struct.unpack_from(f"<{count}{code}", raw)))
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    parts = text.rstrip("\0 ").split("\\")
+    if vr in ("DS", "IS"):
+        return tuple(_number(part) for part in parts if part.strip())
+    return tuple(part.strip("\0 ") for part in parts) if text else ()
+
+
+_LONGEST = 1 << 16
+
+
+def _number(part: str) -> str | float:
+    try:
+        return float(part)
+    except ValueError:
+        return part
+
+
+def _split(keyword: str) -> tuple[int, int]:
+    tag = int(tag_for_keyword(keyword) or 0)
+    return tag >> 16, tag & 0xFFFF
+
+
+def _end_of_sequence(data: Buffer, start: int, implicit: bool) -> int:
+    """Where the items that begin at `start` end, the delimiter left out."""
+    position = start
+    while elements.header(data, position, implicit)[0] == elements.ITEM:
+        position = elements.skip(data, position, implicit)
+    return position
+
+
+def _flattened(item: Dataset) -> Iterator[tuple[str, Value]]:
+    """Every plain value below the items of an enhanced object's functional groups, by keyword."""
+    for element in item:
+        if isinstance(element.value, Sequence):
+            for nested in element.value:
+                yield from _flattened(nested)
+        elif element.keyword:
+            several = element.value if element.VM > 1 else (() if element.value in (None, "") else (element.value,))
+            yield element.keyword, tuple(float(v) if isinstance(v, (int, float)) else str(v) for v in several)
