@@ -1,11 +1,11 @@
 """From a raw recording to ten seconds at 500 Hz that can be drawn, or one clear reason why not.
 
-The window is the first usable one: windows start at 0, 5, 10 … s, and the first without invalid samples, flat leads
-or impossible voltages is taken. Filters see up to two seconds on either side of it, so that a longer recording has no
-edge effects.
+What is usable with a reservation is kept and flagged; what says nothing about a heart is refused. Filters see up to two
+seconds on either side of the window, so that a longer recording has no edge effects.
 """
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
 
 from chordae.platform.errors import UnreadableRecording
-from chordae.preprocessing.ecg.recording import LEADS, EcgRecording, Signal
+from chordae.preprocessing.ecg.recording import (
+    LEADS,
+    LIMB_LEADS,
+    EcgRecording,
+    Signal,
+    Window,
+    derive_limb_leads,
+    named,
+)
+from chordae.preprocessing.ecg.window import cleanest_start, clipped
 
 RATE = 500
 SECONDS = 10
@@ -26,32 +35,54 @@ ORDER = 2
 """Butterworth order of each side; forward and backward passes double it. A quarter of a 50 Hz hum remains."""
 
 MARGIN_SECONDS = 2
-STEP_SECONDS = 5
-MAX_WINDOWS = 24
+MIN_SECONDS = 2.5
+"""What paper shows of a lead; a shorter recording may miss every beat of a slow heart."""
+PADDING_SECONDS = 0.25
+"""Leads that agree for less may do so by chance, between beats of a recording without noise."""
+PULSE_MV, PULSE_SPREAD_MV = 0.5, 0.045
+"""A calibration pulse is of 1 mV; converters round it by up to 20 uV in each lead."""
 MIN_RATE, MAX_RATE = 100.0, 100_000.0
 
 FLAT_MV = 0.02
 """Peak to peak. A fifth of a millimetre on paper: nothing to read, whatever made it."""
+MAX_FLAT_LEADS = 3
+"""More chest leads without a signal than this, and the recording is no 12-lead ECG any more."""
 TOO_LARGE_MV = 5.0
 """For the standard deviation after filtering, median over leads: real ones stay below 1, microvolts lie above 50."""
+IMPLAUSIBLE_MV = (0.15, 10.0)
+"""Peak to peak: below, where the largest lead stays below it; above, for any lead. Real ones reach 0.3 to 8 mV."""
 
 
 def clean(recording: EcgRecording) -> EcgRecording:
     """Ten seconds at 500 Hz, band-passed, every lead's isoelectric line at 0 mV: (12, 5000) float32.
 
-    Raises UnreadableRecording for under 10 s, invalid samples, flat leads, voltages that are not millivolts.
+    Flags say what was amiss: "short:7.5s" (zeros follow), "flat:V1", "derived:III", "clipped:V2",
+    "implausible-amplitude:V3", "limb-leads-inconsistent"; "resampled" and "cropped:5s" are nothing amiss.
+    Raises UnreadableRecording for under 2.5 s, invalid samples throughout, too many flat leads, voltages that are not
+    millivolts.
     """
-    _check_rate_and_length(recording)
-    starts = np.arange(0.0, max(recording.duration - SECONDS, 0) + 1e-6, STEP_SECONDS)[:MAX_WINDOWS]
-    first_refusal: UnreadableRecording | None = None
-    for start in starts:
-        try:
-            signal = _window(recording, float(start))
-        except UnreadableRecording as refusal:
-            first_refusal = first_refusal or refusal
-            continue
-        return EcgRecording(signal, float(RATE), recording.source, recording.flags + _remarks(recording, start, signal))
-    raise first_refusal or _too_short(recording)
+    _check_rate(recording)
+    first, last = _with_signal(recording.signal, recording.rate)
+    trimmed = replace(recording, signal=_without_dead_leads(recording.signal[:, first:last]))
+    rate = recording.rate
+    samples = trimmed.signal.shape[1]
+    if samples < MIN_SECONDS * rate:
+        raise UnreadableRecording(
+            f"The recording lasts {trimmed.duration:.1f} s, which is under {MIN_SECONDS} s",
+            f"send {SECONDS} s of simultaneous leads",
+        )
+    start = _start(trimmed)
+    signal = _window(trimmed, start)
+    raw = trimmed.signal[:, start : start + math.ceil(SECONDS * rate)]
+    signal, flags = _mended(signal)
+    at_limit = np.flatnonzero(clipped(raw, rate)).tolist()
+    if at_limit:
+        flags += (named("clipped", at_limit),)
+    window = Window(round((first + start) / rate, 3), round(min(float(SECONDS), samples / rate), 3))
+    flags = recording.flags + _remarks(recording, window, signal) + flags
+    if signal.shape[1] < SAMPLES:
+        signal = np.pad(signal, ((0, 0), (0, SAMPLES - signal.shape[1])))
+    return replace(recording, signal=signal, rate=float(RATE), flags=flags, window=window)
 
 
 def band_pass(signal: Signal) -> Signal:
@@ -95,58 +126,127 @@ def resample(signal: Signal, rate: float) -> Signal:
     return np.ascontiguousarray(result, dtype=np.float32)
 
 
-def _window(recording: EcgRecording, start: float) -> Signal:
-    rate = recording.rate
-    before = min(start, MARGIN_SECONDS)
-    first = round((start - before) * rate)
-    last = math.ceil((start + SECONDS + MARGIN_SECONDS) * rate)
-    raw = recording.signal[:, first:last]
-    if not np.isfinite(raw).all():
+def _with_signal(signal: Signal, rate: float) -> tuple[int, int]:
+    """Where the heart begins and ends: calibration pulses and padding, at either end, are the same in all leads."""
+    samples = signal.shape[1]
+    before, after = _idle(signal, rate), _idle(signal[:, ::-1], rate)
+    # Where nothing would be left, all stays, so that the check for flat leads says what is wrong.
+    return (before, samples - after) if before + after < samples else (0, samples)
+
+
+def _idle(signal: Signal, rate: float) -> int:
+    """How many samples at the start are padding, equal in all leads, or a pulse, nearly equal and of half a millivolt.
+
+    No heart makes either: III = II - I (Einthoven), so twelve leads agree only where they are zero.
+    """
+    if not _alike(signal[:, :1], PULSE_SPREAD_MV).all():
+        return 0
+    for spread, height in ((0.0, 0.0), (PULSE_SPREAD_MV, PULSE_MV)):
+        heart = np.flatnonzero(~_alike(signal, spread))
+        length = int(heart[0]) if len(heart) else 0
+        if length >= PADDING_SECONDS * rate and not np.ptp(signal[0, :length]) < height:
+            return length
+    return 0
+
+
+def _alike(signal: Signal, spread: float) -> NDArray[np.bool_]:
+    """For each sample whether all leads lie within `spread` mV of each other, or none is valid."""
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        apart = signal.max(axis=0) - signal.min(axis=0)
+    return np.asarray((apart <= spread) | ~np.isfinite(signal).any(axis=0))
+
+
+def _without_dead_leads(signal: Signal) -> Signal:
+    """Leads without a single valid sample become flat ones, and are treated as such."""
+    if np.isfinite(signal[:, :1]).all():
+        return signal
+    valid = np.isfinite(signal).any(axis=1, keepdims=True)
+    return np.where(valid, signal, np.float32(0)) if valid.any() else signal
+
+
+def _start(recording: EcgRecording) -> int:
+    """The first sample of the window."""
+    signal, rate = recording.signal, recording.rate
+    start: int | None = 0
+    if signal.shape[1] > SECONDS * rate:
+        start = cleanest_start(signal, rate, SECONDS)
+    elif not np.isfinite(signal).all():
+        start = None
+    if start is None:
         raise UnreadableRecording(
             "The recording has invalid samples (NaN or infinite)", "export it again with all ten seconds recorded"
         )
+    return start
+
+
+def _window(recording: EcgRecording, start: int) -> Signal:
+    """The filtered window, as many of its samples as were recorded."""
+    rate, signal = recording.rate, recording.signal
+    first = max(0, start - round(MARGIN_SECONDS * rate))
+    last = start + math.ceil((SECONDS + MARGIN_SECONDS) * rate)
+    raw = signal[:, first:last]
+    if not np.isfinite(raw).all():  # in the margins only
+        before, after = (np.flatnonzero(~np.isfinite(part).all(axis=0)) for part in
+                         (raw[:, : start - first], raw[:, start - first :]))  # fmt: skip
+        last = start + int(after[0]) if len(after) else last
+        first = first + int(before[-1]) + 1 if len(before) else first
+        raw = signal[:, first:last]
     if max(raw.max(), -raw.min()) > 1e9:
         raise _too_large()
     at_500 = resample(raw, rate)
-    skip = round(before * RATE)
-    signal = band_pass(at_500)[:, skip : skip + SAMPLES]
-    if signal.shape[1] < SAMPLES:  # at most one sample, where the rate is not a divisor of 500 Hz
-        signal = np.pad(signal, ((0, 0), (0, SAMPLES - signal.shape[1])), mode="edge")
-    _check_voltages(signal)
-    return zero_isoelectric(signal)
+    skip = round((start - first) / rate * RATE)
+    result = band_pass(at_500)[:, skip : skip + SAMPLES]
+    missing = SAMPLES - result.shape[1]
+    if missing > 0 and (signal.shape[1] - start) + 0.5 >= SECONDS * rate:
+        # at most a sample, where the rate is not a divisor of 500 Hz
+        result = np.pad(result, ((0, 0), (0, missing)), mode="edge")
+    if np.median(result.std(axis=-1)) > TOO_LARGE_MV:
+        raise _too_large()
+    return zero_isoelectric(result)
 
 
-def _check_rate_and_length(recording: EcgRecording) -> None:
+def _check_rate(recording: EcgRecording) -> None:
     rate = recording.rate
     if not (math.isfinite(rate) and MIN_RATE <= rate <= MAX_RATE):
         raise UnreadableRecording(
             "The sampling rate is not that of an ECG", f"send a recording with {MIN_RATE:.0f} samples a second or more"
         )
-    if recording.signal.shape[1] + 0.5 < SECONDS * rate:
-        raise _too_short(recording)
 
 
-def _check_voltages(signal: Signal) -> None:
+def _mended(signal: Signal) -> tuple[Signal, tuple[str, ...]]:
+    """Flat limb leads derived from two others; and flags for what is flat or implausible.
+
+    Raises UnreadableRecording for voltages that are not millivolts, and where too little is left.
+    """
     swing = np.ptp(signal, axis=-1)
-    if np.median(signal.std(axis=-1)) > TOO_LARGE_MV:
-        raise _too_large()
     if 1e-5 < swing.max() < FLAT_MV:
         raise UnreadableRecording(
             "The voltages are far too small for millivolts; they look like volts", "convert the samples to millivolts"
         )
-    flat = [lead for lead, height in zip(LEADS, swing, strict=True) if height < FLAT_MV]
+    flags: tuple[str, ...] = ()
+    flat = np.flatnonzero(swing < FLAT_MV).tolist()
     if flat:
-        which = "All leads are" if len(flat) == len(LEADS) else f"Lead {flat[0]} is" if len(flat) == 1 else None
-        raise UnreadableRecording(
-            f"{which or 'Leads ' + ', '.join(flat) + ' are'} flat or missing",
-            "check the electrodes and send a recording with all 12 leads",
-        )
+        limb = [lead for lead in flat if lead in LIMB_LEADS]
+        if len(LIMB_LEADS) - len(limb) < 2 or len(flat) - len(limb) > MAX_FLAT_LEADS:
+            raise _flat(flat)
+        flags += (named("flat", flat),)
+        derive_limb_leads(signal, limb)
+        derived = [lead for lead in limb if np.ptp(signal[lead]) >= FLAT_MV]
+        if derived:
+            flags += (named("derived", derived),)
+    low, high = IMPLAUSIBLE_MV
+    if swing.max() < low:
+        flags += ("implausible-amplitude:all",)
+    elif swing.max() > high:
+        flags += (named("implausible-amplitude", np.flatnonzero(swing > high).tolist()),)
+    return signal, flags
 
 
-def _too_short(recording: EcgRecording) -> UnreadableRecording:
+def _flat(leads: list[int]) -> UnreadableRecording:
+    names = ", ".join(LEADS[lead] for lead in leads)
+    which = "All leads are" if len(leads) == len(LEADS) else f"Leads {names} are"
     return UnreadableRecording(
-        f"The recording lasts {recording.duration:.1f} s, which is under {SECONDS} s",
-        f"send at least {SECONDS} s of simultaneous leads",
+        f"{which} flat or missing", "check the electrodes and send a recording with all 12 leads"
     )
 
 
@@ -157,12 +257,14 @@ def _too_large() -> UnreadableRecording:
     )
 
 
-def _remarks(recording: EcgRecording, start: float, signal: Signal) -> tuple[str, ...]:
+def _remarks(recording: EcgRecording, window: Window, signal: Signal) -> tuple[str, ...]:
     remarks = []
     if recording.rate != RATE:
         remarks.append("resampled")
-    if recording.duration >= SECONDS + 1 / RATE:
-        remarks.append(f"cropped:{start:.0f}s")
+    if signal.shape[1] < SAMPLES:
+        remarks.append(f"short:{window.seconds:g}s")
+    elif recording.duration >= SECONDS + 1 / RATE:
+        remarks.append(f"cropped:{window.start:g}s")
     if not obeys_einthoven(signal):
         remarks.append("limb-leads-inconsistent")
     return tuple(remarks)

@@ -5,6 +5,7 @@ from pathlib import Path
 from chordae.platform.errors import BadInput
 from chordae.platform.files import write_atomically
 from chordae.preprocessing.ecg import prepare_ecg
+from chordae.preprocessing.ecg.readers import FORMATS
 
 
 def write_picture(recording: Path, output: Path, layout: str) -> dict[str, object]:
@@ -17,7 +18,7 @@ def write_picture(recording: Path, output: Path, layout: str) -> dict[str, objec
     if layout not in ("marcus", "clinical"):
         raise BadInput(f"no layout {layout!r}", "use clinical (for people) or marcus (for the model)")
     if not recording.is_file():
-        raise BadInput(f"no file {recording}", "name an ECG recording: DICOM, WFDB header or .npy")
+        raise BadInput(f"no file {recording}", f"name an ECG recording: {FORMATS}")
     if output.is_dir():
         raise BadInput(f"{output} is a directory", "name the PNG file to write")
     if not output.parent.is_dir():

@@ -1,7 +1,9 @@
 """Files to `EcgRecording`: what a file holds decides, then its name. To add a format, add a row to `READERS`."""
 
+import io
 import re
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,32 +12,55 @@ from numpy.typing import NDArray
 
 from chordae.platform.errors import ChordaeError, UnreadableRecording
 from chordae.preprocessing import dicom
-from chordae.preprocessing.ecg.recording import LEADS, EcgRecording, lead_index
+from chordae.preprocessing.ecg import aecg, cardiosoft, matlab, muse, philips, scp, xmlfile
+from chordae.preprocessing.ecg.recording import (
+    LEAD_CODES,
+    LEADS,
+    MILLIVOLTS,
+    EcgRecording,
+    in_standard_order,
+    lead_index,
+)
+from chordae.preprocessing.ecg.source import EcgFile, from_bytes, from_path
 
 NPY_RATE = 500.0
 """Hz: what MARCUS's `.npy` files have by convention; the format itself names no rate."""
 
-MAX_BYTES = 256 * 1024 * 1024
 MAX_SAMPLES = 64 * 1024 * 1024
 
-MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "\N{MICRO SIGN}v": 1e-3, "\N{GREEK SMALL LETTER MU}v": 1e-3, "nv": 1e-6}
-
-_FORMATS = "a 12-lead ECG as .npy, DICOM waveform or WFDB"
-
-LEAD_CODES = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"} | {n + 2: f"V{n}" for n in range(1, 7)}
-"""Last part of the codes SCPECG 5.6.3-9-n and MDC 2:n (DICOM CID 3001, ISO/IEEE 11073-10101 and 11073-91064)."""
+FORMATS = "a 12-lead ECG as .npy, DICOM, WFDB, SCP-ECG, MATLAB, MUSE, CardioSoft or Philips XML, or HL7 aECG"
 
 _CODE = re.compile(r"(?:5\.6\.3-9-|2:)(\d+)")
 _MEANING = re.compile(r"(?:lead\s+)?(\w+)(?:\s*\(.*\))?|augmented voltage, \w+ \((avr|avl|avf)\)", re.IGNORECASE)
 
+_OTHER_KINDS = (
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Salted__", "encrypted"),
+    (b"age-encryption.org", "encrypted"),
+    (b"-----BEGIN PGP MESSAGE", "encrypted"),
+    (b"\xd0\xcf\x11\xe0", "a Microsoft Office or encrypted file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"ISHNE1.0", "an ISHNE Holter recording"),
+    (b"0       ", "an EDF recording"),
+    (b"<!DOCTYPE html", "a web page"),
+    (b"<html", "a web page"),
+)
+"""Often sent by mistake: told by name. ISHNE and EDF have no twelve simultaneous standard leads to rely on."""
+
 
 @dataclass(frozen=True)
 class Reader:
-    """One format: `claims` looks at the path and the first 512 bytes, `read` does the work."""
+    """One format: `claims` looks at the name and the first bytes, `read` does the work."""
 
     name: str
-    claims: Callable[[Path, bytes], bool]
-    read: Callable[[Path], EcgRecording]
+    claims: Callable[[EcgFile], bool]
+    read: Callable[[EcgFile], EcgRecording]
 
 
 def read_ecg(path: Path) -> EcgRecording:
@@ -43,21 +68,24 @@ def read_ecg(path: Path) -> EcgRecording:
 
     Raises UnreadableRecording, with what to do about it, for anything that is not one.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-        size = path.stat().st_size
-    except (OSError, ValueError):
-        raise UnreadableRecording("The file cannot be opened", "check that it exists and may be read") from None
-    if size > MAX_BYTES:
-        raise UnreadableRecording("The file is too large for an ECG", "cut out the ten seconds in question")
-    if not head:
-        raise UnreadableRecording("The file is empty", f"send {_FORMATS}")
-    reader = next((reader for reader in READERS if reader.claims(path, head)), None)
+    return _read(from_path(path))
+
+
+def read_ecg_bytes(name: str, data: bytes, siblings: Mapping[str, bytes] | None = None) -> EcgRecording:
+    """The same for a file that is not on disk; `siblings` are those beside it by name, which WFDB needs."""
+    return _read(from_bytes(name, data, siblings or {}))
+
+
+def _read(file: EcgFile) -> EcgRecording:
+    if not file.data:
+        raise UnreadableRecording("The file is empty", f"send {FORMATS}")
+    reader = next((reader for reader in READERS if reader.claims(file)), None)
     if reader is None:
-        raise UnreadableRecording("The file is not an ECG that can be read here", f"send {_FORMATS}")
+        kind = next((kind for start, kind in _OTHER_KINDS if file.data.startswith(start)), None)
+        what = f"is {kind}, not an ECG" if kind else "is not an ECG"
+        raise UnreadableRecording(f"The file {what} that can be read here", f"send {FORMATS}")
     try:
-        return reader.read(path)
+        return reader.read(file)
     except ChordaeError:
         raise
     except Exception as error:  # noqa: BLE001 - parsers of foreign formats raise anything; their messages may quote the file
@@ -66,9 +94,9 @@ def read_ecg(path: Path) -> EcgRecording:
         ) from None
 
 
-def read_npy(path: Path) -> EcgRecording:
+def read_npy(file: EcgFile) -> EcgRecording:
     """(12, N) mV at 500 Hz, any real number type; pickled objects are never loaded."""
-    array = np.load(path, allow_pickle=False)
+    array = np.load(io.BytesIO(file.data), allow_pickle=False)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise UnreadableRecording(
             "The .npy file does not hold real numbers", "save a float array of shape (12, N) in mV"
@@ -83,50 +111,69 @@ def read_npy(path: Path) -> EcgRecording:
         return EcgRecording(array.astype(np.float32), NPY_RATE, "npy")
 
 
-def read_dicom(path: Path) -> EcgRecording:
-    """The rhythm of a DICOM ECG: of the recorded groups with 12 leads (a median beat is a derived one) the longest."""
-    groups = dicom.read_waveforms(path.read_bytes())
+def read_dicom(file: EcgFile) -> EcgRecording:
+    """The rhythm of a DICOM ECG: of the recorded groups with the most leads the longest (a median beat is derived)."""
+    groups = dicom.read_waveforms(file.data)
     candidates = [(_lead_rows(group), group) for group in groups]
     rows, best = max(candidates, key=lambda pair: (len(pair[0]), pair[1].samples.shape[1] / pair[1].rate))
-    _require_all([LEADS[lead] for lead in rows])
-    order = [rows[lead] for lead in range(len(LEADS))]
-    scale = _to_millivolts([best.channels[row].unit for row in order])
-    signal = best.samples[order]
-    signal *= scale
-    return EcgRecording(signal, best.rate, "dicom")
+    samples = best.samples
+    samples *= _to_millivolts([channel.unit for channel in best.channels], rows)
+    signal, flags = in_standard_order(samples, rows)
+    return EcgRecording(signal, best.rate, "dicom", flags)
 
 
-def read_wfdb(path: Path) -> EcgRecording:
-    """A single-segment WFDB record, from its header or its signal file; both must lie in the same folder."""
+def read_wfdb(file: EcgFile) -> EcgRecording:
+    """A single-segment WFDB record, from its header or its signal file; the wfdb package wants both on disk."""
     import wfdb  # brings pandas along: only for those who need it
 
-    header = path.resolve().with_suffix(".hea")
-    if not header.is_file():
+    if file.header is None:
         raise UnreadableRecording("The WFDB header (.hea) is missing", "send the .hea beside the .dat or .mat")
-    if re.search("::|://", str(header)):  # fsspec, underneath, would take it for an address
-        raise UnreadableRecording("The WFDB record has an unusual name", "rename it to letters, digits and underscores")
-    record_name = str(header.with_suffix(""))
-    head = wfdb.rdheader(record_name)
-    if getattr(head, "n_seg", 1) != 1 or not isinstance(head, wfdb.Record):
-        raise UnreadableRecording("The WFDB record has several segments", "send one segment as a record of its own")
-    _require_all(head.sig_name or [])
-    for name in head.file_name:
-        if not re.fullmatch(r"\w[\w.-]*", name) or not (header.parent / name).is_file():
-            raise UnreadableRecording("The WFDB record lacks its signal file", "send the .dat or .mat beside the .hea")
-    if (head.sig_len or 0) * sum(head.samps_per_frame or [1]) > MAX_SAMPLES:
-        raise UnreadableRecording("The WFDB record is too long", "cut out the ten seconds in question")
-    record = wfdb.rdrecord(record_name)
-    rows = {lead_index(name): row for row, name in reversed(list(enumerate(record.sig_name)))}
-    order = [rows[lead] for lead in range(len(LEADS))]
-    scale = _to_millivolts([record.units[row] for row in order])
-    signal = record.p_signal.T[order].astype(np.float32) * scale
-    return EcgRecording(signal, float(record.fs), "wfdb")
+    with tempfile.TemporaryDirectory(prefix="chordae-") as folder:
+        (Path(folder) / "record.hea").write_bytes(file.header)
+        record_name = str(Path(folder) / "record")
+        head = wfdb.rdheader(record_name)
+        if getattr(head, "n_seg", 1) != 1 or not isinstance(head, wfdb.Record):
+            raise UnreadableRecording("The WFDB record has several segments", "send one segment as a record of its own")
+        rows = {
+            lead: row
+            for row, name in reversed(list(enumerate(head.sig_name or [])))
+            if (lead := lead_index(name)) is not None
+        }
+        in_standard_order(np.empty((len(head.sig_name or []), 0), dtype=np.float32), rows)
+        if (head.sig_len or 0) * sum(head.samps_per_frame or [1]) > MAX_SAMPLES:
+            raise UnreadableRecording("The WFDB record is too long", "cut out the ten seconds in question")
+        for name in set(head.file_name):
+            content = None
+            if re.fullmatch(r"\w[\w.-]*", name) and name != "record.hea":
+                content = file.data if name == file.name else file.sibling(name)
+            if content is None:
+                raise UnreadableRecording(
+                    "The WFDB record lacks its signal file", "send the .dat or .mat beside the .hea"
+                )
+            (Path(folder) / name).write_bytes(content)
+        record = wfdb.rdrecord(record_name)
+    samples = record.p_signal.T.astype(np.float32)
+    samples *= _to_millivolts(record.units, rows)
+    signal, flags = in_standard_order(samples, rows)
+    return EcgRecording(signal, float(record.fs), "wfdb", flags)
+
+
+def _has_root(name: str) -> Callable[[EcgFile], bool]:
+    return lambda file: xmlfile.root_name(file.data) == name
 
 
 READERS: tuple[Reader, ...] = (
-    Reader(".npy", lambda path, head: head.startswith(b"\x93NUMPY"), read_npy),
-    Reader("DICOM", lambda path, head: head[dicom.MAGIC_OFFSET :].startswith(dicom.MAGIC), read_dicom),
-    Reader("WFDB", lambda path, head: path.suffix.lower() in {".hea", ".dat", ".mat"}, read_wfdb),
+    Reader(".npy", lambda file: file.data.startswith(b"\x93NUMPY"), read_npy),
+    Reader("DICOM", lambda file: file.data.startswith(dicom.MAGIC, dicom.MAGIC_OFFSET), read_dicom),
+    Reader("MUSE XML", _has_root(muse.ROOT), muse.read_muse),
+    Reader("CardioSoft XML", _has_root(cardiosoft.ROOT), cardiosoft.read_cardiosoft),
+    Reader("Philips XML", _has_root(philips.ROOT), philips.read_philips),
+    Reader("HL7 aECG", _has_root(aecg.ROOT), aecg.read_aecg),
+    Reader("SCP-ECG", lambda file: file.suffix == ".scp" or scp.MAGIC in file.data[:32], scp.read_scp),
+    Reader("MATLAB", lambda file: file.data.startswith((matlab.MAGIC, matlab.HDF5_MAGIC)), matlab.read_matlab),
+    # From here on only names tell. A .mat beside a .hea is WFDB's signal file.
+    Reader("MATLAB", lambda file: file.suffix == ".mat" and file.header is None, matlab.read_matlab),
+    Reader("WFDB", lambda file: file.suffix in {".hea", ".dat", ".mat"}, read_wfdb),
 )
 
 
@@ -148,18 +195,10 @@ def _dicom_lead(channel: dicom.Channel) -> int | None:
     return lead_index(meaning[1] or meaning[2]) if meaning else None
 
 
-def _require_all(names: Sequence[str]) -> None:
-    present = {lead_index(name) for name in names}
-    missing = [lead for index, lead in enumerate(LEADS) if index not in present]
-    if missing:
-        raise UnreadableRecording(
-            f"The recording has fewer than 12 leads: {', '.join(missing)} not found", "send a 12-lead ECG"
-        )
-
-
-def _to_millivolts(units: Sequence[str]) -> NDArray[np.float32]:
-    factors = [MILLIVOLTS.get(unit.strip().lower()) for unit in units]
-    if any(factor is None for factor in factors):
+def _to_millivolts(units: Sequence[str], rows: Mapping[int, int]) -> NDArray[np.float32]:
+    """(channels, 1) factors; channels that hold no lead may have any unit."""
+    factors = [MILLIVOLTS.get(unit.strip().lower()) if row in rows.values() else 1.0 for row, unit in enumerate(units)]
+    if None in factors:
         raise UnreadableRecording(
             "The file does not say in which unit of voltage its samples are", "export it with units of mV or uV"
         )

@@ -84,6 +84,19 @@ MARCUS = MarcusLayout()
 CLINICAL = ClinicalLayout()
 CLINICAL_NOTE = "25 mm/s   10 mm/mV   0.5-40 Hz"
 
+QUALITY = {
+    "short": "columns overlap in time, recorded only",
+    "flat": "no signal in",
+    "missing": "not recorded:",
+    "lead-off": "electrode off:",
+    "clipped": "clipped:",
+    "implausible-amplitude": "implausible amplitude:",
+    "limb-leads-inconsistent": "limb leads contradict each other",
+    "assumed": "not in the file, assumed:",
+}
+"""Words for the flags that a reader of the picture must know of."""
+MOST_CHARACTERS = 100
+
 
 def marcus_gain(signal: Signal) -> int:
     """Pixels per mV that suit all leads of this recording: one scale, so that leads can be compared."""
@@ -91,11 +104,15 @@ def marcus_gain(signal: Signal) -> int:
     return next((gain for gain in MARCUS.gains if largest * gain <= MARCUS.reach), MARCUS.gains[-1])
 
 
-def render_marcus(signal: Signal) -> Picture:
-    """(12, 5000) mV at 500 Hz -> (896, 672, 3) uint8 BGR. Beyond 10 mV a trace is cut off at the tile's edge."""
+def render_marcus(signal: Signal, recorded: float = SECONDS) -> Picture:
+    """(12, 5000) mV at 500 Hz -> (896, 672, 3) uint8 BGR. Beyond 10 mV a trace is cut off at the tile's edge.
+
+    Behind the `recorded` seconds nothing is drawn: a line there would say asystole.
+    """
     gain = marcus_gain(signal)
     picture = _marcus_background(gain).copy()
-    seconds, millivolts = _envelope(signal, samples_per_step=10)
+    step = 10
+    seconds, millivolts = _envelope(signal[:, : _samples(recorded) // step * step], samples_per_step=step)
     x = MARCUS.trace_left + seconds * MARCUS.px_per_s
     y = np.clip(MARCUS.zero_y - millivolts * gain, MARCUS.zero_y - MARCUS.reach, MARCUS.zero_y + MARCUS.reach)
     row, column = np.divmod(np.arange(len(LEADS), dtype=np.float32)[:, np.newaxis], MARCUS.columns)
@@ -105,20 +122,42 @@ def render_marcus(signal: Signal) -> Picture:
     return picture
 
 
-def render_clinical(signal: Signal) -> Picture:
-    """(12, 5000) mV at 500 Hz -> (1120, 2160, 3) uint8 BGR; columns follow each other in time, as on paper."""
+def render_clinical(signal: Signal, recorded: float = SECONDS, remark: str = "") -> Picture:
+    """(12, 5000) mV at 500 Hz -> (1120, 2160, 3) uint8 BGR; columns follow each other in time, as on paper.
+
+    Where fewer than ten seconds were `recorded`, columns start early enough to be full, and the rhythm strip ends
+    where the recording does. A `remark` about its quality stands at the foot.
+    """
     layout = CLINICAL
     picture = _clinical_background().copy()
     left = layout.left_mm * layout.px_per_mm
     quarter = SAMPLES // len(layout.columns)
+    samples = _samples(recorded)
     x = left + np.arange(SAMPLES) * (layout.px_per_s / RATE)
     for number, column in enumerate(layout.columns):
-        part = slice(number * quarter, (number + 1) * quarter)
+        start = max(min(number * quarter, samples - quarter), 0)
+        across = x[number * quarter : (number + 1) * quarter]
         for row, lead in enumerate(column):
-            _polylines(picture, x[part], layout.zero_y(row) - signal[lead, part] * layout.px_per_mv, thickness=2)
-    rhythm = LEADS.index("II")
-    _polylines(picture, x, layout.zero_y(3) - signal[rhythm] * layout.px_per_mv, thickness=2)
+            millivolts = signal[lead, start : start + quarter]
+            _polylines(picture, across, layout.zero_y(row) - millivolts * layout.px_per_mv, thickness=2)
+    rhythm = signal[LEADS.index("II"), :samples]
+    _polylines(picture, x[:samples], layout.zero_y(3) - rhythm * layout.px_per_mv, thickness=2)
+    if remark:
+        _label(
+            picture, remark[:MOST_CHARACTERS], left + 60 * layout.px_per_mm, layout.height - 3 * layout.px_per_mm, 0.8
+        )
     return picture
+
+
+def quality_remark(flags: Iterable[str]) -> str:
+    """What a reader of the picture must know of a recording's flags, in words; empty where nothing is amiss."""
+    parts = (flag.partition(":") for flag in flags)
+    words = [f"{QUALITY[kind]} {what}".strip() for kind, _, what in parts if kind in QUALITY]
+    return f"QUALITY: {'; '.join(words)}" if words else ""
+
+
+def _samples(seconds: float) -> int:
+    return min(round(seconds * RATE), SAMPLES)
 
 
 def encode_png(picture: Picture) -> bytes:

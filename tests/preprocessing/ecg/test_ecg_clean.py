@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as numpy_st
 from scipy.signal import butter, sosfiltfilt
 
 from chordae.platform.errors import UnreadableRecording
-from chordae.preprocessing.ecg import EcgRecording, clean, read_ecg
+from chordae.preprocessing.ecg import LEADS, EcgRecording, clean, read_ecg
 from chordae.preprocessing.ecg.clean import (
     BAND,
     ORDER,
@@ -24,6 +24,7 @@ from chordae.preprocessing.ecg.clean import (
     resample,
     zero_isoelectric,
 )
+from chordae.preprocessing.ecg.recording import Window
 
 
 def sine(hertz: float, rate: float = RATE, seconds: float = 10, mv: float = 1.0) -> np.ndarray:
@@ -159,7 +160,7 @@ def test_a_longer_recording_gives_its_first_ten_seconds(make_ecg) -> None:
 def test_a_spoilt_beginning_is_passed_over(make_ecg) -> None:
     recording = make_ecg(seconds=27)
     recording.signal[3, :700] = np.nan
-    assert clean(recording).flags == ("cropped:5s",)
+    assert clean(recording).flags == ("cropped:1.5s",)
 
 
 def test_swapped_limb_leads_are_flagged(make_ecg) -> None:
@@ -168,12 +169,76 @@ def test_swapped_limb_leads_are_flagged(make_ecg) -> None:
     assert clean(swapped).flags == ("limb-leads-inconsistent",)
 
 
+# -- what is kept with a reservation
+
+
+@pytest.mark.parametrize("seconds", [2.5, 4.0, 7.3, 9.5, 9.99])
+def test_a_short_recording_is_padded_and_flagged(make_ecg, seconds: float) -> None:
+    cleaned = clean(make_ecg(seconds=seconds))
+    samples = round(seconds * RATE)
+    assert cleaned.flags == (f"short:{seconds:g}s",)
+    assert cleaned.window == Window(0.0, seconds)
+    assert cleaned.signal.shape == (12, SAMPLES)
+    assert (cleaned.signal[:, samples:] == 0).all()
+    assert np.ptp(cleaned.signal[:, :samples], axis=1).min() > 0.1
+
+
+def test_a_flat_chest_lead_is_flagged(make_ecg) -> None:
+    recording = make_ecg()
+    recording.signal[6] = 0.4
+    recording.signal[11] = np.nan
+    cleaned = clean(recording)
+    assert cleaned.flags == ("flat:V1,V6",)
+    assert np.isfinite(cleaned.signal).all()
+
+
+@pytest.mark.parametrize("flat", [[2], [0], [1, 5], [0, 1, 3, 4], [2, 3, 4, 5]])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_flat_limb_leads_are_derived_from_the_others_and_flagged(make_ecg, flat: list[int], value: float) -> None:
+    recording = make_ecg()
+    expected = clean(recording).signal
+    recording.signal[flat] = value
+    cleaned = clean(recording)
+    names = ",".join(LEADS[lead] for lead in flat)
+    assert cleaned.flags == (f"flat:{names}", f"derived:{names}")
+    assert np.abs(cleaned.signal - expected).max() < 0.02
+    assert obeys_einthoven(cleaned.signal)
+
+
+def test_a_clipped_lead_is_flagged(make_ecg) -> None:
+    recording = make_ecg()
+    recording.signal[10] = np.minimum(recording.signal[10] * 2, 1.5)
+    assert clean(recording).flags == ("clipped:V5",)
+
+
+def test_an_implausible_lead_is_flagged(make_ecg) -> None:
+    recording = make_ecg()
+    recording.signal[7] *= 20
+    assert clean(recording).flags == ("implausible-amplitude:V2",)
+    assert "implausible-amplitude:all" in clean(replace(make_ecg(), signal=make_ecg().signal / 10)).flags
+
+
+def test_a_calibration_pulse_or_padding_at_either_end_is_no_part_of_the_recording(make_ecg) -> None:
+    heart = make_ecg(seconds=10.5).signal + np.float32(0.01)
+    pulse = np.zeros((12, 300), dtype=np.float32)
+    pulse[:, 50:150] = 1.0
+    rounded = pulse + np.random.default_rng(1).uniform(-0.02, 0.02, pulse.shape).astype(np.float32)
+    padding = np.full((12, 200), np.nan, dtype=np.float32)
+    heart[:6, -1] += 0.3
+    for parts in ([heart, pulse], [pulse, heart], [heart, rounded], [heart, padding]):
+        signal = np.hstack(parts)
+        cleaned = clean(EcgRecording(signal, 500.0, "test"))
+        assert cleaned.window is not None
+        assert (cleaned.window.start >= 0.6) == (parts[0] is pulse)
+        np.testing.assert_allclose(cleaned.signal, clean(EcgRecording(heart, 500.0, "test")).signal, atol=1e-5)
+
+
 # -- what is refused
 
 
-def test_under_ten_seconds_is_refused(make_ecg) -> None:
-    assert "lasts 9.5 s" in refusal(make_ecg(seconds=9.5))
-    assert clean(make_ecg(seconds=10)).signal.shape == (12, SAMPLES)
+def test_under_two_and_a_half_seconds_is_refused(make_ecg) -> None:
+    assert "lasts 2.4 s" in refusal(make_ecg(seconds=2.4))
+    assert clean(make_ecg(seconds=2.5)).signal.shape == (12, SAMPLES)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -183,12 +248,13 @@ def test_invalid_samples_are_refused(make_ecg, value: float) -> None:
     assert "invalid samples" in refusal(recording)
 
 
-def test_flat_leads_are_named(make_ecg) -> None:
+def test_too_many_flat_leads_are_refused_by_name(make_ecg) -> None:
     recording = make_ecg()
-    recording.signal[6] = 0.4
-    assert refusal(recording).startswith("Lead V1 is flat")
-    recording.signal[11] = 0
-    assert refusal(recording).startswith("Leads V1, V6 are flat")
+    recording.signal[[6, 7, 8, 11]] = 0.4
+    assert refusal(recording).startswith("Leads V1, V2, V3, V6 are flat")
+    recording = make_ecg()
+    recording.signal[1:6] = 0
+    assert refusal(recording).startswith("Leads II, III, aVR, aVL, aVF are flat")
     recording.signal[:] = 0
     assert refusal(recording).startswith("All leads are flat")
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import cv2
+import ecg_files
 import numpy as np
 import pydicom
 import pytest
@@ -13,11 +14,13 @@ from chordae.preprocessing.ecg import (
     PREPROCESSING_VERSION,
     clean,
     prepare_ecg,
+    prepare_ecg_bytes,
     read_ecg,
     render_clinical,
     render_marcus,
 )
 from chordae.preprocessing.ecg.clean import resample
+from chordae.preprocessing.ecg.render import CLINICAL
 
 ALLOWED = {
     "preprocessing_version",
@@ -27,7 +30,9 @@ ALLOWED = {
     "original_samples",
     "rate_hz",
     "samples",
+    "window",
     "flags",
+    "device",
     "marcus",
     "clinical",
 }
@@ -58,6 +63,7 @@ def test_the_sidecar_is_an_allow_list(bundled_ecg: Path) -> None:
     assert sidecar["original_rate_hz"] == 1000
     assert sidecar["original_samples"] == 10_000
     assert sidecar["flags"] == ["resampled"]
+    assert sidecar["window"] == {"start_s": 0.0, "recorded_s": 10.0}
     assert sidecar["marcus"] == {"px_per_s": 20.0, "px_per_mv": 50}
 
 
@@ -83,6 +89,45 @@ def test_the_path_of_an_array_and_of_its_dicom_agree(bundled_ecg: Path, tmp_path
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
+def test_flags_and_the_devices_words_reach_the_sidecar_and_nothing_else_of_the_file(make_ecg) -> None:
+    counts = np.round(make_ecg(seconds=7).signal[[0, 1, *range(6, 12)]] * 200).astype(int)
+    counts[2] = 0
+    said = ["Sinus rhythm", "Confirmed by Secretname"]
+    prepared = prepare_ecg_bytes("Secretname.xml", ecg_files.muse(counts, microvolts=5.0, statements=said))
+    sidecar = prepared.sidecar
+    assert set(sidecar) == ALLOWED
+    assert sidecar["flags"] == ["derived:III,aVR,aVL,aVF", "short:7s", "flat:V1"]
+    assert sidecar["window"] == {"start_s": 0.0, "recorded_s": 7.0}
+    device = sidecar["device"]
+    assert isinstance(device, dict)
+    assert (device["statements"], device["withheld"], device["heart_rate_bpm"]) == (["Sinus rhythm"], 1, 72.0)
+    out = json.dumps(sidecar).encode() + prepared.marcus_png + prepared.clinical_png
+    assert b"ecret" not in out and b"SECRET" not in out
+
+
+def test_the_clinical_picture_says_what_is_amiss_and_nothing_where_nothing_is(make_ecg) -> None:
+    recording = make_ecg()
+    fine = prepare_ecg_bytes("a.npy", ecg_files.npy(recording.signal))
+    np.testing.assert_array_equal(decoded(fine.clinical_png), render_clinical(fine.signal))
+    recording.signal[6] = 0
+    amiss = prepare_ecg_bytes("a.npy", ecg_files.npy(recording.signal))
+    foot = slice(-60, None)
+    assert (decoded(amiss.clinical_png)[foot] != render_clinical(amiss.signal)[foot]).any()
+    np.testing.assert_array_equal(decoded(amiss.marcus_png), render_marcus(amiss.signal))
+
+
+def test_behind_a_short_recording_no_line_is_drawn(make_ecg) -> None:
+    prepared = prepare_ecg_bytes("a.npy", ecg_files.npy(make_ecg(seconds=5).signal))
+    ink = (decoded(prepared.marcus_png)[:224, :224] < 100).all(axis=2)
+    assert ink[:, 21:119].any(axis=0).mean() > 0.99
+    assert not ink[20:, 125:].any()
+    clinical = (decoded(prepared.clinical_png) < 100).all(axis=2)
+    rhythm = slice(CLINICAL.zero_y(3) - 60, CLINICAL.zero_y(3) + 60)
+    left = CLINICAL.left_mm * CLINICAL.px_per_mm
+    assert not clinical[rhythm, left + 1005 :].any()
+    assert clinical[: CLINICAL.zero_y(2), left + 1500 : left + 2000].any(axis=0).mean() > 0.99  # all of V4 to V6
+
+
 @pytest.mark.real_data
 def test_two_files_of_the_same_signal_give_the_same_picture(real_data: Path) -> None:
     folder = real_data / "ecg" / "wfdb_cinc2021"
@@ -93,6 +138,8 @@ def test_two_files_of_the_same_signal_give_the_same_picture(real_data: Path) -> 
 
 @pytest.mark.real_data
 def test_every_real_12_lead_ecg_is_drawn(real_data: Path) -> None:
-    paths = [*(real_data / "ecg").glob("wfdb_*/*.hea"), *(real_data / "ecg" / "dicom").glob("*.dcm")]
+    paths = [*(real_data / "ecg").glob("wfdb_*/*.hea")]
+    for folder in ("dicom", "hl7_aecg", "philips_sierra", "mat_cpsc2018"):
+        paths += (real_data / "ecg" / folder).iterdir()
     for path in paths:
         assert decoded(prepare_ecg(path).marcus_png).shape == (896, 672, 3)

@@ -262,7 +262,7 @@ def test_the_real_file_with_three_channels_is_refused(real_data: Path) -> None:
 
 @pytest.mark.real_data
 def test_real_files_of_other_kinds_are_refused(real_data: Path) -> None:
-    for folder in ("negatives", "echo", "ecg/labels", "ecg/mat_cpsc2018"):
+    for folder in ("negatives", "echo", "ecg/labels"):
         files = [path for path in (real_data / folder).rglob("*") if path.is_file()]
         assert files
         for path in files:
