@@ -1,14 +1,14 @@
 """Clips side by side as one video: what the echo and CMR experts look at.
 
-A grid is (frames, side * tile, side * tile, 3) uint8 BGR, filled tile by tile so that only one clip is decoded at a
-time, and written as MPEG-4 by OpenCV.
+Only one clip is decoded at a time, and the frames of the grid are put together while they are encoded: all at once they
+would take twice the memory.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,61 +38,78 @@ class Layout:
 
 
 class Grid:
-    """Takes clips one by one, row by row."""
+    """Takes clips one by one, row by row. Of each it keeps one tile a frame; whole frames exist one at a time."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        edge = layout.side * layout.tile
-        self.frames: NDArray[np.uint8] = np.zeros((layout.frames, edge, edge, 3), np.uint8)
-        self._taken = 0
+        self._clips: list[list[NDArray[np.uint8]]] = []
 
     def add(self, clip: Sequence[NDArray[Any]]) -> tuple[int, int]:
         """Put a clip, uint8 frames (rows, columns) or (rows, columns, 3), into the next tile; returns row and column.
 
         The picture keeps its proportions. A clip with fewer frames than the grid is played evenly; a still one repeats.
         """
+        count = self._layout.frames
+        sources = [index * len(clip) // count for index in range(count)]
+        fitted = {source: _resized(clip[source], self._layout.tile) for source in dict.fromkeys(sources)}
+        self._clips.append([fitted[source] for source in sources])
+        return divmod(len(self._clips) - 1, self._layout.side)
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """(side * tile, side * tile, 3) BGR each; all in the same memory, so copy what is to be kept."""
         layout = self._layout
-        row, column = divmod(self._taken, layout.side)
-        self._taken += 1
-        top, left = row * layout.tile, column * layout.tile
-        fitted: dict[int, NDArray[np.uint8]] = {}
+        edge, tile = layout.side * layout.tile, layout.tile
+        frame = np.zeros((edge, edge, 3), np.uint8)
         for index in range(layout.frames):
-            source = index * len(clip) // layout.frames
-            if source not in fitted:
-                fitted[source] = fit(clip[source], layout.tile)
-            self.frames[index, top : top + layout.tile, left : left + layout.tile] = fitted[source]
-        return row, column
+            for number, clip in enumerate(self._clips):
+                top, left = (place * tile for place in divmod(number, layout.side))
+                _centre(clip[index], frame[top : top + tile, left : left + tile])
+            yield frame
 
     def mp4(self) -> bytes:
         """The video. The same frames give the same bytes."""
-        edge = self.frames.shape[1]
-        # OpenCV writes to paths only
-        with tempfile.TemporaryDirectory(prefix="chordae-") as directory:
-            path = Path(directory) / "grid.mp4"
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), self._layout.fps, (edge, edge))  # type: ignore[attr-defined]
-            if not writer.isOpened():
-                raise ChordaeError("OpenCV cannot write MPEG-4 here", "install opencv-python-headless from its wheel")
-            for frame in self.frames:
-                writer.write(frame)
-            writer.release()
-            return path.read_bytes()
+        return encode_mp4(self.frames(), self._layout)
+
+
+def encode_mp4(frames: Iterable[NDArray[np.uint8]], layout: Layout) -> bytes:
+    """MPEG-4 by OpenCV, which writes to paths only."""
+    edge = layout.side * layout.tile
+    with tempfile.TemporaryDirectory(prefix="chordae-") as directory:
+        path = Path(directory) / "grid.mp4"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), layout.fps, (edge, edge))  # type: ignore[attr-defined]
+        if not writer.isOpened():
+            raise ChordaeError("OpenCV cannot write MPEG-4 here", "install opencv-python-headless from its wheel")
+        for frame in frames:
+            writer.write(frame)
+        writer.release()
+        return path.read_bytes()
 
 
 def fit(picture: NDArray[Any], tile: int) -> NDArray[np.uint8]:
     """A uint8 picture, grey or BGR, in the middle of a black square of `tile` px, proportions kept: (tile, tile, 3)."""
+    square = np.zeros((tile, tile, 3), np.uint8)
+    _centre(_resized(picture, tile), square)
+    return square
+
+
+def _resized(picture: NDArray[Any], tile: int) -> NDArray[np.uint8]:
+    """Grey or BGR as it came, its longer side `tile` px."""
     height, width = picture.shape[:2]
     scale = tile / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = picture if size == (width, height) else cv2.resize(picture, size, interpolation=how)
-    if resized.ndim == 2:
-        resized = cv2.cvtColor(resized, cv2.COLOR_GRAY2BGR)
-    if size == (tile, tile):
-        return np.asarray(resized, np.uint8)
-    square = np.zeros((tile, tile, 3), np.uint8)
-    top, left = (tile - size[1]) // 2, (tile - size[0]) // 2
-    square[top : top + size[1], left : left + size[0]] = resized
-    return square
+    return np.asarray(picture if size == (width, height) else cv2.resize(picture, size, interpolation=how), np.uint8)
+
+
+def _centre(picture: NDArray[np.uint8], square: NDArray[np.uint8]) -> None:
+    """Copy a picture, as BGR, into the middle of a black square."""
+    height, width = picture.shape[:2]
+    top, left = (len(square) - height) // 2, (len(square) - width) // 2
+    place = square[top : top + height, left : left + width]
+    if picture.ndim == 2:
+        cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR, dst=place)
+    else:
+        place[:] = picture
 
 
 @dataclass(frozen=True)

@@ -56,13 +56,16 @@ def test_a_zip_in_any_compression(tmp_path: Path, how: int) -> None:
     assert read(zipped(tmp_path / "study", how=how)) == FILES
 
 
-def test_a_folder_with_its_subfolders_in_order(tmp_path: Path) -> None:
+def test_a_folder_with_its_subfolders_in_order_without_what_is_hidden_or_unfinished(tmp_path: Path) -> None:
     for name, data in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
     (tmp_path / "link").symlink_to("/etc/passwd")
     (tmp_path / "empty").touch()
-    assert list(read(tmp_path).items()) == sorted(FILES.items())
+    (tmp_path / "a" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "a" / "four.dcm.part").write_bytes(b"x")
+    assert list(read(tmp_path)) == ["three.dcm", "a/one.dcm", "a/two.dcm"]
+    assert read(tmp_path) == FILES
 
 
 def test_a_single_file(tmp_path: Path) -> None:

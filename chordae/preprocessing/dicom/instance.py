@@ -4,11 +4,13 @@ Headers are scanned rather than parsed (`elements`); sequences are parsed by pyd
 """
 
 import io
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
@@ -18,7 +20,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 from chordae.platform.errors import UnreadableRecording
 from chordae.preprocessing.dicom import elements
-from chordae.preprocessing.dicom.elements import Buffer
+from chordae.preprocessing.dicom.elements import UNDEFINED, Buffer
 
 Value = tuple[str | float, ...]
 
@@ -47,14 +49,19 @@ ALLOWED = (
     *("WindowCenter", "WindowWidth", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
     *("RWaveTimeVector", "StartTrim", "StopTrim", "TransducerData", "TransducerType", "BurnedInAnnotation"),
     *("LossyImageCompression", "ReferencedFrameNumber", "ContrastBolusAgent", "AcquisitionContrast"),
+    # of enhanced MR objects (PS3.3 C.8.13.4, C.7.6.18.1), and words about the body part
+    *("EchoPulseSequence", "SteadyStatePulseSequence", "InversionRecovery", "PhaseContrast", "ComplexImageComponent"),
+    *("CardiacSynchronizationTechnique", "RequestedProcedureDescription", "PositionReferenceIndicator"),
 )
 """Keywords (PS3.6) whose values this project uses; all else in a header stays unread."""
 
 _SEQUENCES = ("SequenceOfUltrasoundRegions", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _KEYWORDS = {int(tag_for_keyword(keyword) or 0): keyword for keyword in (*IDENTIFIERS, *ALLOWED, *_SEQUENCES)}
 _BINARY = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
-_VRS = {tag: dictionary_VR(tag) for tag in _KEYWORDS}
+_VRS = {keyword: dictionary_VR(tag) for tag, keyword in _KEYWORDS.items()}
 _PIXEL_DATA = 0x7FE00010
+MAX_FRAMES = 20_000
+"""Ten minutes of ultrasound; what claims more is damaged."""
 _META_LENGTH, _SYNTAX = 0x00020000, 0x00020010
 
 
@@ -76,8 +83,8 @@ class Instance:
         return "\\".join(str(value) for value in self.values.get(keyword, ()))
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
-        """The values as numbers; what is not one is left out."""
-        return tuple(value for value in self.values.get(keyword, ()) if isinstance(value, float))
+        """The values as numbers; what is not a finite one is left out."""
+        return tuple(v for v in self.values.get(keyword, ()) if isinstance(v, float) and math.isfinite(v))
 
     def number(self, keyword: str) -> float | None:
         """The first value as a number, if there is one."""
@@ -94,7 +101,7 @@ class Instance:
             return []
         start, length = self._sequences[keyword]
         implicit, vr = self.implicit, (() if self.implicit else (b"SQ", 0))
-        if length == elements.UNDEFINED:
+        if length == UNDEFINED:
             length = _end_of_sequence(self.data, start, implicit) - start
         head = struct.pack("<HHL" if implicit else "<HH2sHL", *_split(keyword), *vr, length)
         parsed = read_dataset(io.BytesIO(head + self.data[start : start + length]), implicit, True)
@@ -129,26 +136,66 @@ def read_instance(data: Buffer) -> Instance:
         syntax, position = _meta(data)
         # what the file holds counts, not what its syntax says: some writers mix them up
         implicit = not (data[position + 4 : position + 6].isalpha() and data[position + 4 : position + 6].isupper())
-        found = {
-            tag: (start, length) for tag, start, length in elements.scan(data, position, implicit, _WANTED, _PIXEL_DATA)
-        }
-        values = {_KEYWORDS[tag]: _value(data, tag, *where) for tag, where in found.items() if tag in _PLAIN}
+        found = elements.scan(data, position, implicit, _WANTED, _PIXEL_DATA)
     except (struct.error, IndexError):
-        raise UnreadableRecording("The DICOM file is cut off", "export or copy it again", "truncated") from None
-    identifiers = {keyword: values.pop(keyword) for keyword in IDENTIFIERS if keyword in values}
+        raise _cut_off() from None
+    pixels = found.pop(_PIXEL_DATA, None)
+    if pixels is None and any(start + length > len(data) for start, length in found.values() if length != UNDEFINED):
+        raise _cut_off()
+    where = {_KEYWORDS[tag]: place for tag, place in found.items()}
+    identifiers = {keyword: where.pop(keyword) for keyword in IDENTIFIERS if keyword in where}
+    sequences = {keyword: where.pop(keyword) for keyword in _SEQUENCES if keyword in where}
+    values = _Values(data, where)
+    claimed = next(iter(values.get("NumberOfFrames", ())), 1.0)
+    if isinstance(claimed, float) and not claimed <= MAX_FRAMES:
+        raise UnreadableRecording(f"The object claims over {MAX_FRAMES} frames", "export it again", "bad_size")
     return Instance(
         syntax=syntax,
         implicit=implicit,
-        values=MappingProxyType(values),
-        identifiers=MappingProxyType(identifiers),
+        values=values,
+        identifiers=_Values(data, identifiers),
         data=data,
-        pixels=found.get(_PIXEL_DATA),
-        _sequences={_KEYWORDS[tag]: where for tag, where in found.items() if tag in _KEYWORDS and tag not in _PLAIN},
+        pixels=pixels,
+        _sequences=sequences,
     )
 
 
+class _Values(Mapping[str, Value]):
+    """Values by keyword, each read out of the file when somebody asks for it: of most, nobody does."""
+
+    __slots__ = ("_data", "_known", "_where")
+
+    def __init__(self, data: Buffer, where: Mapping[str, tuple[int, int]]) -> None:
+        self._data, self._where = data, where
+        self._known: dict[str, Value] = {}
+
+    def __getitem__(self, keyword: str) -> Value:
+        known = self._known.get(keyword)
+        if known is None:
+            start, length = self._where[keyword]
+            # what is that long is no value that anybody here wants
+            raw = b"" if length > _LONGEST else self._data[start : start + length]
+            known = self._known[keyword] = _value(_VRS[keyword], raw)
+        return known
+
+    def get(self, keyword: str, default: Any = None) -> Any:  # Mapping's goes through an exception
+        known = self._known.get(keyword)
+        if known is not None:
+            return known
+        return self[keyword] if keyword in self._where else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._where)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+
 _WANTED = {*_KEYWORDS, _PIXEL_DATA}
-_PLAIN = {tag for tag, keyword in _KEYWORDS.items() if keyword not in _SEQUENCES}
+
+
+def _cut_off() -> UnreadableRecording:
+    return UnreadableRecording("The DICOM file is cut off", "export or copy it again", "truncated")
 
 
 def _meta(data: Buffer) -> tuple[str, int]:
@@ -168,14 +215,11 @@ def _meta(data: Buffer) -> tuple[str, int]:
     return syntax, position
 
 
-def _value(data: Buffer, tag: int, start: int, length: int) -> Value:
-    if length == elements.UNDEFINED or length > _LONGEST:
-        return ()
-    raw, vr = data[start : start + length], _VRS[tag]
+@lru_cache(maxsize=8192)  # most values of a series are those of every image in it
+def _value(vr: str, raw: bytes) -> Value:
     if vr in _BINARY:
         code = _BINARY[vr]
-        count = length // struct.calcsize(f"<{code}")
-        return tuple(map(float, struct.unpack_from(f"<{count}{code}", raw)))
+        return tuple(map(float, struct.unpack_from(f"<{len(raw) // struct.calcsize(f'<{code}')}{code}", raw)))
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
