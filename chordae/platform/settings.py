@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -118,6 +118,22 @@ class GatewaySettings(Knobs):
     replicas: ApiReplicaSettings = Field(default_factory=lambda: ApiReplicaSettings(), description="Scaling and limits")
 
 
+class LedgerSettings(Knobs):
+    url: SecretStr | None = Field(
+        None, description="postgresql://user:password@host/database; none: an SQLite file in data_dir, for one machine"
+    )
+
+
+class IngestSettings(Knobs):
+    """How `chordae ingest` works. Whatever these say, a study is taken in once."""
+
+    workers: int | None = Field(None, ge=1, description="Studies prepared at once, one core each; none: all cores")
+    batch_studies: int = Field(2048, ge=1, description="Studies claimed and put through one Ray Dataset at a time")
+    quiet_s: float = Field(30, gt=0, description="With --watch: a study is complete when unchanged for so long")
+    study_timeout_s: float = Field(900, gt=0, description="A study that takes longer counts as one that crashed")
+    lease_s: float = Field(60, gt=0, description="What a killed run had claimed is free again after this")
+
+
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -136,6 +152,8 @@ class Settings(BaseSettings):
     experts: dict[str, ExpertSettings] = Field(default_factory=dict, description="One expert a modality: ecg")
     orchestrator: OrchestratorSettings = Field(default_factory=lambda: OrchestratorSettings(), description="Probing")
     gateway: GatewaySettings = Field(default_factory=lambda: GatewaySettings(), description="The API")
+    ledger: LedgerSettings = Field(default_factory=lambda: LedgerSettings(), description="What happened to every study")
+    ingest: IngestSettings = Field(default_factory=lambda: IngestSettings(), description="Taking studies in")
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:
@@ -155,6 +173,17 @@ class Settings(BaseSettings):
     def media_dir(self) -> Path:
         """Where the media store lies."""
         return self.data_dir / "media"
+
+    @property
+    def sites_dir(self) -> Path:
+        """Where the sites' keys lie."""
+        return self.data_dir / "sites"
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is. May hold a password: for `Ledger`, never to be shown."""
+        url = self.ledger.url
+        return url.get_secret_value() if url else f"sqlite:///{self.data_dir.resolve() / 'ledger.sqlite3'}"
 
     def digest(self) -> str:
         """SHA-256 over every current value: two answers with the same digest ran under the same settings."""
