@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chordae.console import err, out, show_answer, show_counts, show_reading, show_score, show_settings
+from chordae.console import IngestView, err, out, show_answer, show_counts, show_reading, show_score, show_settings
 from chordae.platform.errors import ChordaeError
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings, load_settings
@@ -122,6 +123,53 @@ def preprocess_ecg(
     from chordae.preprocessing.ecg.output import write_picture
 
     out.print_json(data=write_picture(file, output, layout))
+
+
+Study = Annotated[Path, typer.Argument(help="A .tgz, .zip, folder or DICOM file.")]
+Video = Annotated[Path, typer.Option("-o", "--output", help="MP4 to write.")]
+About = Annotated[str, typer.Option("--question", help="What will be asked: it steers which clips are shown first.")]
+
+
+@preprocess.command("echo")
+def preprocess_echo(study: Study, output: Video, question: About = "") -> None:
+    """Choose an echo study's best clips and write them as one grid video; prints what each tile shows."""
+    from chordae.preprocessing.study import write_video
+
+    out.print_json(data=write_video(study, output, "echo", question))
+
+
+@preprocess.command("cmr")
+def preprocess_cmr(study: Study, output: Video, question: About = "") -> None:
+    """Sort a cardiac MR study's sequences and write them as one grid video; prints what each tile shows."""
+    from chordae.preprocessing.study import write_video
+
+    out.print_json(data=write_video(study, output, "cmr", question))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders with studies: ECG, echo, cardiac MR.")],
+    site: Annotated[str, typer.Option(help="Where they come from; each site has its own key for identifiers.")],
+    config: Config = LAPTOP,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with what arrives, until Ctrl-C or SIGTERM.")] = False,
+) -> None:
+    """Take studies in: prepare each once, keep its media, record its outcome; what is known already is skipped.
+
+    Killed at any point, it goes on where it was when it is started again. Exit status 0: every study has its outcome,
+    also where that is a refusal, listed with its reason; 1: stopped or failed before that; 2: nothing could start.
+    """
+    from chordae.platform.cluster import stop_on_signals
+    from chordae.preprocessing.pipeline import ingest as run_ingest
+
+    settings, stop = load_settings(config), threading.Event()
+    stop_on_signals(stop)
+    with IngestView() as view:
+        left = run_ingest(paths, site, settings, view, stop, watch)
+    view.summary()
+    if left:
+        out.print(f"{left} studies are left for the next run")
+    if left and not watch:
+        raise typer.Exit(1)
 
 
 @train.command("sft")

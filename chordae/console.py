@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from chordae.platform.schemas import Answer, Media
@@ -13,6 +17,7 @@ from chordae.platform.settings import Settings, knobs
 
 if TYPE_CHECKING:
     from chordae.learning.recordings import Reading
+    from chordae.preprocessing.pipeline import Outcome
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -99,3 +104,70 @@ def show_counts(counts: dict[str, tuple[int, int]]) -> None:
     for name, (right, graded) in counts.items():
         out.print(f"{name}: {right} of {graded} as the codes say")
     out.print(DEMONSTRATOR, style="yellow")
+
+
+class IngestView:
+    """A run of `chordae ingest` as it goes on: a bar, or lines where there is no terminal; at its end a table.
+
+    Paths may hold names: they are shown on a terminal, to whoever typed the command, and never written elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err
+        )
+        self._task = self._bar.add_task("", total=0)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._refused: list[Outcome] = []
+        self._stage = ""
+        self._told = time.monotonic()
+
+    def __enter__(self) -> IngestView:
+        if err.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if err.is_terminal:
+            self._bar.stop()
+
+    def stage(self, words: str) -> None:
+        """What the run is doing."""
+        repeated, self._stage = words == self._stage, words
+        self._bar.update(self._task, description=words)
+        if not err.is_terminal and not repeated:
+            err.print(f"ingest: {words}", markup=False, soft_wrap=True)
+
+    def found(self, studies: int) -> None:
+        """So many more are known."""
+        self._bar.update(self._task, total=(self._bar.tasks[0].total or 0) + studies)
+        if studies and not err.is_terminal:
+            err.print(f"ingest: {studies} studies found")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One is done or refused."""
+        record = outcome.record
+        kind = f"{record.state} before" if outcome.before else "same media" if record.same_as else record.state
+        self._counts[record.modality or "not known", kind] += 1
+        if record.state == "refused":
+            self._refused.append(outcome)
+        self._bar.advance(self._task)
+        if not err.is_terminal and time.monotonic() - self._told > 10:
+            self._told = time.monotonic()
+            told, known = self._counts.total(), self._bar.tasks[0].total
+            err.print(f"ingest: {told} of {known:g} studies have an outcome, {len(self._refused)} refused")
+
+    def summary(self) -> None:
+        """How many of each modality came to what, and every refused study with the reason."""
+        kinds = ("done", "same media", "done before", "refused", "refused before")
+        table = Table("modality", *kinds)
+        for modality in sorted({modality for modality, _ in self._counts}):
+            table.add_row(modality, *(str(self._counts[modality, kind] or "") for kind in kinds))
+        out.print(table)
+        for outcome in sorted(self._refused, key=lambda one: one.path):
+            record = outcome.record
+            name = str(outcome.path) if out.is_terminal else record.id
+            told = f"{record.reason} ({record.stage}): {record.problem}"
+            out.print(f"[yellow]refused[/yellow] {escape(name)}  {escape(told)}", soft_wrap=True)
+        if self._refused and not out.is_terminal:
+            out.print("Run it again in a terminal to see the paths of refused studies.")

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it when it is imported, and fakes imports it
+
 import numpy as np
 import pytest
 from fakes import PICTURE_SIZE, FakeEngine, MakePlatform, Platform, make_settings, png

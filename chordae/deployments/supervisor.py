@@ -26,21 +26,13 @@ import httpx
 import psutil
 
 from chordae.deployments import frontdoor
+from chordae.platform.cluster import start_ray, stop_on_signals
 from chordae.platform.errors import BadSettings, ChordaeError
 from chordae.platform.settings import Settings, load_settings
 
 Progress = Callable[[str], None]
 
 GiB = 1024**3
-# Ray listens on every interface; without its token nobody else can run code there.
-# Serve's own settings for throughput (gRPC between replicas, no extra event loops) made the way through gateway and
-# Serve 1.5 times faster; replicas that listen for themselves (direct ingress) would take the port from under HAProxy.
-_OWN_CLUSTER = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
-}
-_NOTHING_SENT_HOME = {"RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def check_machine(settings: Settings) -> None:
@@ -84,7 +76,7 @@ def run(settings: Settings, progress: Progress) -> None:
     check_machine(settings)
     frontdoor.prepare(settings)
     stop = threading.Event()
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     with _state(settings, progress) as tell, _platform(settings, tell, stop):
         if not stop.is_set():
             tell("ready")
@@ -93,34 +85,16 @@ def run(settings: Settings, progress: Progress) -> None:
         tell("stopping: running answers finish first")
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-
-
 @contextmanager
 def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iterator[None]:
-    for name, value in (_NOTHING_SENT_HOME | (_OWN_CLUSTER if settings.cluster.address is None else {})).items():
-        os.environ.setdefault(name, value)
     tell("starting Ray")
+    cluster = settings.cluster
+    start_ray(cluster)
     import ray
     from ray import serve
 
     from chordae.deployments.app import NAME, graph
 
-    cluster = settings.cluster
-    if cluster.address is None:
-        ray.init(
-            address="local",
-            num_cpus=cluster.num_cpus,
-            object_store_memory=cluster.object_store_bytes,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-    else:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    _stop_on_signals(stop)  # ray.init put its own handlers in place, which end the process without cleaning up
     door: subprocess.Popen[bytes] | None = None
     ours = cluster.address is None
     try:
