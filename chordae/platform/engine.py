@@ -32,7 +32,7 @@ class ChatEngine(Protocol):
 
     async def chat(self, request: dict[str, Any]) -> dict[str, Any]: ...
 
-    def stream(self, request: dict[str, Any]) -> AsyncIterator[str]: ...
+    async def open(self, request: dict[str, Any]) -> AsyncIterator[str]: ...
 
     async def check_health(self) -> None: ...
 
@@ -125,10 +125,14 @@ class Engine:
         answer = await self._create(request | {"stream": False})
         return dict(answer.model_dump(mode="json", exclude_none=True))
 
-    async def stream(self, request: dict[str, Any]) -> AsyncIterator[str]:
-        """Server-sent events of OpenAI chunks, the last one `data: [DONE]`. Raises as `chat` does, before the first."""
-        async for event in await self._create(request | {"stream": True}):
-            yield event
+    async def open(self, request: dict[str, Any]) -> AsyncIterator[str]:
+        """Read and tokenise a request and its picture; raises as `chat` does.
+
+        Returns:
+            Server-sent events of OpenAI chunks, the last one `data: [DONE]`; generation begins with the first.
+        """
+        events: AsyncIterator[str] = await self._create(request | {"stream": True})
+        return events
 
     async def check_health(self) -> None:
         """Raises what killed the engine, if it is dead."""
