@@ -26,7 +26,7 @@ from chordae.preprocessing.ecg import clean, read_ecg
 
 CONFIG = Path("configs/laptop.yaml")
 QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
-CONCURRENT, REQUESTS, ROUNDS, PICTURES = 16, 64, 7, 40
+CONCURRENT, REQUESTS, ROUNDS, PICTURES = 16, 64, 8, 40
 
 
 def measure() -> list[dict[str, Any]]:

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from ray import cloudpickle
 from ray.exceptions import RayTaskError
 
+from chordae.deployments import expert_port, gateway
 from chordae.deployments.expert import Expert
-from chordae.deployments.gateway import Gateway, api
+from chordae.deployments.gateway import Gateway
 from chordae.deployments.orchestrator import Orchestrator
 from chordae.platform.engine import ChatEngine
 from chordae.platform.errors import BadInput
@@ -99,7 +100,7 @@ class FakeEngine(ChatEngine):
         self.started = True
 
     async def chat(self, request: dict[str, Any]) -> dict[str, Any]:
-        words = [word async for word in self._words(request)]
+        words = [word async for word in self._words(await self._accepted(request))]
         text = "".join(words)
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         return self._envelope(request, "chat.completion") | {
@@ -107,15 +108,18 @@ class FakeEngine(ChatEngine):
             "usage": self._usage(words),
         }
 
-    async def stream(self, request: dict[str, Any]) -> AsyncIterator[str]:
+    async def open(self, request: dict[str, Any]) -> AsyncIterator[str]:
+        return self._events(request, await self._accepted(request))
+
+    async def _events(self, request: dict[str, Any], number: int) -> AsyncIterator[str]:
         envelope, words = self._envelope(request, "chat.completion.chunk"), []
 
         def event(delta: dict[str, Any], finish: str | None = None) -> str:
             return f"data: {json.dumps(envelope | {'choices': [_choice(delta, finish)]})}\n\n"
 
         told_role = False
-        async for word in self._words(request):
-            if not told_role:  # like vLLM: a refusal comes before the first event, the first event has no text
+        async for word in self._words(number):
+            if not told_role:  # like vLLM: the first event comes with the first token and has no text
                 yield event({"role": "assistant", "content": ""})
                 told_role = True
             if len(words) == self.breaks_after:
@@ -136,14 +140,23 @@ class FakeEngine(ChatEngine):
     def stop(self) -> None:
         self.stopped = True
 
-    async def _words(self, request: dict[str, Any]) -> AsyncIterator[str]:
+    async def _accepted(self, request: dict[str, Any]) -> int:
+        """Its number, once its picture is read; what is too long is refused here, as in vLLM."""
         self.requests.append(request)
         number = len(self.requests) - 1
         self.log.append(f"start {number}")
+        await asyncio.sleep(0.002)  # time enough for others to start too early
+        if self.rule is overlong:
+            overlong(*asked(request))
+        self.log.append(f"read {number}")
+        return number
+
+    async def _words(self, number: int) -> AsyncIterator[str]:
+        request = self.requests[number]
         question, picture = asked(request)
         try:
             answer = self.rule(question, picture)
-            await asyncio.sleep(0.002)  # prefill: time enough for others to start too early
+            await asyncio.sleep(0.002)  # prefill
             for word in re.findall(r"\s*\S+", answer)[: request["max_completion_tokens"]]:
                 await asyncio.sleep(0)
                 self.log.append(f"token {number}")
@@ -301,16 +314,11 @@ class Platform:
 
     @property
     def app(self) -> FastAPI:
-        """The gateway's routes. Serve hands them the replica's object as a dependency; here they get this gateway."""
-        (replica,) = {
-            dependency.call
-            for route in api.routes
-            if isinstance(route, APIRoute)
-            for dependency in route.dependant.dependencies
-        }
-        assert replica is not None
-        api.dependency_overrides = {replica: lambda: self.gateway}
-        return api
+        """What Serve has at its addresses: the gateway, and the expert under its modality."""
+        whole = FastAPI()
+        whole.mount("/ecg", _routes(expert_port.api, self.expert))
+        whole.mount("/", _routes(gateway.api, self.gateway))
+        return whole
 
     def http(self) -> httpx.AsyncClient:
         """A client of the gateway without a network."""
@@ -332,6 +340,19 @@ class Platform:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _routes(api: FastAPI, replica: Any) -> FastAPI:
+    """An API's routes. Serve hands them the replica's object as a dependency; here they get this one."""
+    (wanted,) = {
+        dependency.call
+        for route in api.routes
+        if isinstance(route, APIRoute)
+        for dependency in route.dependant.dependencies
+    }
+    assert wanted is not None
+    api.dependency_overrides = {wanted: lambda: replica}
+    return api
 
 
 def free_port() -> int:

@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.serve import Application
 from ray.serve._private.build_app import build_app
 from ray.serve.deployment import deployment_to_schema
-from ray.serve.schema import DeploymentSchema, ServeDeploySchema
+from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDeploySchema
 
-from chordae.deployments import frontdoor
-from chordae.deployments.app import NAME, build, graph
+from chordae.deployments import app, frontdoor
 from chordae.learning.config import load_config
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import Settings, load_settings
@@ -58,9 +58,9 @@ def serve_file() -> ServeDeploySchema:
 
 
 def serve_deployments(settings: Settings) -> dict[str, DeploymentSchema]:
-    """What Ray Serve makes of the graph and its options; raises where it refuses one."""
-    built = build_app(graph(settings), name=NAME)
-    return {deployment.name: deployment_to_schema(deployment) for deployment in built.deployments}
+    """What Ray Serve makes of the applications and their options; raises where it refuses one."""
+    built = [build_app(target.target, name=target.name) for target in app.applications(settings)]
+    return {each.name: deployment_to_schema(each) for one in built for each in one.deployments}
 
 
 # Settings files
@@ -89,7 +89,7 @@ def test_haproxy_accepts_the_gpu_settings_with_a_certificate(gpu: Settings, tmp_
 
 def haproxy_accepts(settings: Settings, directory: Path) -> str:
     """HAProxy's own check of what the settings make; returns the configuration."""
-    return frontdoor.prepare(settings.model_copy(update={"data_dir": directory})).read_text()
+    return frontdoor.prepare(settings.model_copy(update={"data_dir": directory}), {}).read_text()
 
 
 def self_signed(path: Path) -> Path:
@@ -147,18 +147,40 @@ def test_the_data_are_on_the_file_system_that_every_node_mounts(gpu: Settings, c
 # configs/serve-gpu.yaml
 
 
-def test_the_serve_file_deploys_the_application_that_the_front_door_waits_for(serve_file: ServeDeploySchema) -> None:
-    (application,) = serve_file.applications
-    module, _, function = application.import_path.partition(":")
-    assert (application.name, application.route_prefix) == (NAME, "/")
-    assert (module, function) == (build.__module__, build.__name__)
+def test_the_serve_file_deploys_the_applications_that_the_front_door_waits_for(
+    serve_file: ServeDeploySchema, gpu: Settings
+) -> None:
+    deployed = {application.name: application.route_prefix for application in serve_file.applications}
+    assert deployed == {target.name: target.route_prefix for target in app.applications(gpu)}
+    assert sorted(deployed) == sorted(app.names(gpu))
 
 
-def test_its_arguments_build_the_application(serve_file: ServeDeploySchema, monkeypatch: pytest.MonkeyPatch) -> None:
-    (application,) = serve_file.applications
-    assert application.runtime_env == {"working_dir": f"local://{SHARED}"}
+def test_its_arguments_build_the_applications(
+    serve_file: ServeDeploySchema, gpu: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)  # on a node: the shared file system, where docs/deploy-on-a-cluster.md puts configs/
-    assert build_app(build(application.args), name=NAME).ingress_deployment_name == "gateway"
+    started = {target.name: target.target for target in app.applications(gpu)}
+    for application in serve_file.applications:
+        assert application.runtime_env == {"working_dir": f"local://{SHARED}"}
+        assert _named(_called(application), application) == _named(started[application.name], application)
+
+
+def _called(application: ServeApplicationSchema) -> Application:
+    """What `serve deploy` gets from the function that the file names."""
+    module, _, function = application.import_path.partition(":")
+    assert module == app.__name__
+    called: Application = getattr(app, function)(application.args)
+    return called
+
+
+def _named(target: Application, application: ServeApplicationSchema) -> set[str]:
+    return {deployment.name for deployment in build_app(target, name=application.name).deployments}
+
+
+def test_the_experts_are_found_under_the_names_they_are_deployed_by(gpu: Settings) -> None:
+    handle = app.handles(gpu)["ecg"]
+    target = next(target for target in app.applications(gpu) if target.name == handle.app_name)
+    assert build_app(target.target, name=target.name).ingress_deployment_name == handle.deployment_name
 
 
 def test_the_internal_port_is_the_same_in_both_files(serve_file: ServeDeploySchema, gpu: Settings) -> None:
@@ -167,9 +189,12 @@ def test_the_internal_port_is_the_same_in_both_files(serve_file: ServeDeploySche
     assert serve_file.proxy_location == "HeadOnly"
 
 
-def test_its_overrides_are_of_deployments_that_exist(serve_file: ServeDeploySchema, gpu: Settings) -> None:
-    (application,) = serve_file.applications
-    assert set(application.deployment_names) <= set(serve_deployments(gpu))
+def test_its_overrides_are_of_deployments_that_exist(
+    serve_file: ServeDeploySchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for application in serve_file.applications:
+        assert set(application.deployment_names) <= _named(_called(application), application)
 
 
 def test_ray_reads_every_key_of_the_serve_file(serve_file: ServeDeploySchema) -> None:
@@ -218,7 +243,8 @@ def test_no_replica_lands_on_the_head_and_only_engines_on_gpu_nodes(cluster: dic
 def test_the_largest_cluster_has_room_for_every_replica_and_an_update(
     cluster: dict[str, Any], gpu: Settings, serve_file: ServeDeploySchema
 ) -> None:
-    surge = {override.name: override.max_surge_percent for override in serve_file.applications[0].deployments}
+    overrides = [override for application in serve_file.applications for override in application.deployments]
+    surge = {override.name: override.max_surge_percent for override in overrides}
     needed = {"CPU": 0.0, "GPU": 0.0}
     for name, options in serve_deployments(gpu).items():
         most = options.autoscaling_config.max_replicas

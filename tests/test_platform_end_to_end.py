@@ -201,6 +201,12 @@ def test_a_picture_sent_as_a_data_url_gives_the_answer_of_the_uploaded_one(
     assert sent.choices[0].message.content == uploaded.choices[0].message.content
 
 
+def test_both_ports_lead_to_replicas_without_serves_proxy_between(settings: Settings) -> None:
+    configuration = (settings.data_dir / "haproxy" / "haproxy.cfg").read_text()
+    for service in settings.outer_ports():
+        assert "  server replica-" in configuration.split(f"backend {service}\n")[1].split("backup")[0]
+
+
 def test_probes_reuse_the_prefill_of_the_picture(settings: Settings, expert: openai.OpenAI, media_id: str) -> None:
     expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
     again = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}", "Is it regular?"))  # type: ignore[arg-type]

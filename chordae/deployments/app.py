@@ -1,7 +1,8 @@
-"""The Serve application: gateway -> orchestrator -> experts.
+"""The Serve applications: every expert one of its own, and gateway -> orchestrator -> experts.
 
-`build` is what `serve deploy configs/serve-gpu.yaml` calls on a cluster and `chordae up` on a laptop; nothing in it
-knows which of the two it runs on.
+An expert is an application because only an application has an address: its own port leads straight to its replicas.
+`build` and `build_expert` are what `serve deploy configs/serve-gpu.yaml` calls on a cluster, `applications` what
+`chordae up` runs on a laptop; nothing here knows which of the two it runs on.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ray.serve import Application
+from ray.serve import Application, RunTarget
 from ray.serve.config import BackpressureConfig
+from ray.serve.handle import DeploymentHandle
 
-from chordae.deployments.expert import ExpertDeployment
+from chordae.deployments.expert_port import ExpertDeployment
 from chordae.deployments.gateway import GatewayDeployment
 from chordae.deployments.orchestrator import OrchestratorDeployment
 from chordae.platform.settings import ReplicaSettings, Settings, load_settings
@@ -21,24 +23,53 @@ NAME = "chordae"
 
 
 def build(args: dict[str, str]) -> Application:
-    """The application for a settings file: `{"settings": "configs/gpu.yaml"}`."""
+    """Gateway and orchestrator for a settings file: `{"settings": "configs/gpu.yaml"}`."""
     return graph(load_settings(Path(args["settings"])))
 
 
+def build_expert(args: dict[str, str]) -> Application:
+    """One expert for a settings file: `{"settings": "configs/gpu.yaml", "modality": "ecg"}`."""
+    return expert(load_settings(Path(args["settings"])), args["modality"])
+
+
+def applications(settings: Settings) -> list[RunTarget]:
+    """All of them, with their names and addresses."""
+    experts = [
+        RunTarget(expert(settings, modality), name=modality, route_prefix=f"/{modality}")
+        for modality in settings.experts
+    ]
+    return [*experts, RunTarget(graph(settings), name=NAME, route_prefix="/")]
+
+
+def names(settings: Settings) -> list[str]:
+    """What the applications are called: experts by modality."""
+    return [*settings.experts, NAME]
+
+
+def expert(settings: Settings, modality: str) -> Application:
+    """The application of one expert."""
+    options = serve_options(settings.experts[modality].replicas)
+    return ExpertDeployment.options(name=_deployment(modality), **options).bind(modality, settings)
+
+
 def graph(settings: Settings) -> Application:
-    """The application for these settings."""
-    experts = {
-        modality: ExpertDeployment.options(name=f"expert-{modality}", **serve_options(expert.replicas)).bind(
-            modality, settings
-        )
-        for modality, expert in settings.experts.items()
-    }
+    """The application of gateway and orchestrator; it finds the experts by their names, running or not yet."""
+    experts = handles(settings)
     orchestrator = OrchestratorDeployment.options(
         name="orchestrator", **serve_options(settings.orchestrator.replicas)
     ).bind(settings, experts)
     return GatewayDeployment.options(name="gateway", **serve_options(settings.gateway.replicas)).bind(
         settings, orchestrator, experts
     )
+
+
+def handles(settings: Settings) -> dict[str, DeploymentHandle]:
+    """The experts by modality, for those who ask them."""
+    return {modality: DeploymentHandle(_deployment(modality), modality) for modality in settings.experts}
+
+
+def _deployment(modality: str) -> str:
+    return f"expert-{modality}"
 
 
 def serve_options(replicas: ReplicaSettings) -> dict[str, Any]:

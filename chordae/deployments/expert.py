@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from ray import serve
-
 from chordae.deployments.openai_api import media_ids
 from chordae.platform.engine import ChatEngine, Engine
 from chordae.platform.errors import ExpertUnavailable
@@ -29,7 +27,9 @@ class Expert:
 
     def __init__(self, modality: Modality, settings: Settings, engine: ChatEngine | None = None) -> None:
         keep_requests_out_of_logs()
+        self._modality = modality
         self._settings = settings.experts[modality]
+        self._longest_question = settings.gateway.max_question_characters
         self._settings_digest = settings.digest()
         self._media = MediaStore(settings.media_dir)
         checkpoint = fetch_checkpoint(self._settings.model, self._settings.revision)
@@ -71,37 +71,30 @@ class Expert:
     ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """Chat completions that share a picture, as (index, answer) in the order they end.
 
-        The others start when the first has its first token: by then its picture is encoded and prefilled, vLLM's caches
-        serve it to all, and the first goes on decoding in the same batch (docs/ARCHITECTURE.md). One replica and one
-        weights version answer them all.
+        The others start when vLLM has read and tokenised the first: its picture is then on its way to the engine,
+        which encodes it once and lets the others share what it computes, a step behind (docs/ARCHITECTURE.md). One
+        replica and one weights version answer them all.
         """
         ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
         prepared = list(map(self._prepare, requests, ids))
-        lead_prefilled = asyncio.Event()
-        lead = asyncio.create_task(self._lead(prepared[0], requests[0], lead_prefilled))
-        waiting = asyncio.create_task(lead_prefilled.wait())
-        tasks = {lead: 0}
+        lead = await self._engine.open(prepared[0])  # raises if it is refused; then the others are not asked
+        tasks = {asyncio.create_task(self._gathered(lead, requests[0], request_id)): 0}
+        for index in range(1, len(requests)):
+            tasks[asyncio.create_task(self._answer(prepared[index], requests[index]))] = index
+        pending = set(tasks)
         try:
-            await asyncio.wait([lead, waiting], return_when=asyncio.FIRST_COMPLETED)
-            if lead.done():
-                lead.result()  # raises if it failed; then the others are not asked
-            for index, request in enumerate(requests[1:], start=1):
-                tasks[asyncio.create_task(self._answer(prepared[index], request))] = index
-            pending = set(tasks)
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=tasks.__getitem__):
                     yield tasks[task], task.result()
         finally:
-            for unfinished in (*tasks, waiting):  # a failed or abandoned one takes the rest with it
+            for unfinished in tasks:  # a failed or abandoned one takes the rest with it
                 unfinished.cancel()
 
-    async def _lead(
-        self, prepared: dict[str, Any], request: dict[str, Any], prefilled: asyncio.Event
-    ) -> dict[str, Any]:
-        """`_answer`, saying when the first token came."""
+    async def _gathered(self, events: AsyncIterator[str], request: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """A streamed answer as a whole one."""
         text, finish = "", None
-        async for event in self._engine.stream(prepared):
+        async for event in events:
             if event.startswith("data: [DONE]"):
                 break
             chunk = json.loads(event.removeprefix("data: "))
@@ -110,18 +103,16 @@ class Expert:
             for choice in chunk["choices"]:
                 text += choice["delta"].get("content") or ""
                 finish = choice["finish_reason"] or finish
-                if text:
-                    prefilled.set()
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "finish_reason": finish}
-        return self._told({"choices": [choice]}, request, prepared["request_id"])
+        return self._told({"choices": [choice]}, request, request_id)
 
     async def stream(self, request: dict[str, Any], request_id: str) -> AsyncIterator[str]:
         """The provenance as JSON, then vLLM's server-sent events, the last `data: [DONE]`.
 
         Raises as `chat` does; an empty answer shows only at its end.
         """
-        events = self._engine.stream(self._prepare(request, request_id))
+        events = await self._engine.open(self._prepare(request, request_id))
         first = await anext(events)  # errors in the request surface here, before anything was sent
         yield json.dumps(self._provenance(request, request_id))
         yield first
@@ -184,14 +175,3 @@ def _says_something(event: str) -> bool:
         return False
     chunk = json.loads(event.removeprefix("data: "))
     return "error" in chunk or any((choice["delta"].get("content") or "").strip() for choice in chunk["choices"])
-
-
-class LoadedExpert(Expert):
-    """`Expert` with its engine loaded: a replica is ready once this constructor returns."""
-
-    async def __init__(self, modality: Modality, settings: Settings) -> None:  # type: ignore[misc]
-        super().__init__(modality, settings)
-        await self.start()
-
-
-ExpertDeployment: Any = serve.deployment(LoadedExpert)

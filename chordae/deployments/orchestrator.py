@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,11 @@ def load_embedding() -> Embed:
 
     model = SentenceTransformer(str(get_model_path()), device="cpu")
 
-    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float32)
+    @lru_cache(maxsize=1024)  # experts repeat themselves, most of all where they have nothing to look at
+    def one(text: str) -> NDArray[np.float32]:
+        return np.asarray(model.encode([text], show_progress_bar=False)[0], dtype=np.float32)
 
-    return embed
+    return lambda texts: np.stack([one(text) for text in texts])
 
 
 class Orchestrator:

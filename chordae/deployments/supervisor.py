@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 import psutil
 
-from chordae.deployments import frontdoor
+from chordae.deployments import frontdoor, replicas
 from chordae.platform.cluster import start_ray, stop_on_signals
 from chordae.platform.errors import BadSettings, ChordaeError
 from chordae.platform.settings import Settings, load_settings
@@ -33,6 +33,13 @@ from chordae.platform.settings import Settings, load_settings
 Progress = Callable[[str], None]
 
 GiB = 1024**3
+# Serve's own settings for throughput: gRPC between replicas, no extra event loops, and replicas that listen for
+# themselves, on 127.0.0.1 (direct ingress), where HAProxy finds them without Serve's proxy between (docs/LOG.md).
+_SERVING = {
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",  # HAProxy has looked away by then; Serve's default: 30
+    "RAY_worker_niceness": "0",  # Ray's 15 lets every other program on the machine go before an answer
+}
 
 
 def check_machine(settings: Settings) -> None:
@@ -74,31 +81,35 @@ def run(settings: Settings, progress: Progress) -> None:
     if read_state(settings) is not None:
         raise BadSettings("a platform is already running here", "stop it with `chordae down`")
     check_machine(settings)
-    frontdoor.prepare(settings)
+    frontdoor.prepare(settings, {})
     stop = threading.Event()
     stop_on_signals(stop)
-    with _state(settings, progress) as tell, _platform(settings, tell, stop):
+    with _state(settings, progress) as tell, _platform(settings, tell, stop) as look_after:
         if not stop.is_set():
             tell("ready")
         while not stop.wait(1):
-            pass
+            look_after()
         tell("stopping: running answers finish first")
 
 
 @contextmanager
-def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iterator[None]:
+def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iterator[Callable[[], None]]:
+    """A running platform, and what to call every second: replicas come and go."""
+    if settings.cluster.address is None:
+        for name, value in _SERVING.items():
+            os.environ.setdefault(name, value)
     tell("starting Ray")
     cluster = settings.cluster
     start_ray(cluster)
     import ray
     from ray import serve
 
-    from chordae.deployments.app import NAME, graph
+    from chordae.deployments.app import applications, names
 
     door: subprocess.Popen[bytes] | None = None
     ours = cluster.address is None
     try:
-        ours = ours or NAME not in serve.status().applications
+        ours = ours or not set(names(settings)) & set(serve.status().applications)
         if ours:
             tell("starting Ray Serve")
             serve.start(
@@ -108,14 +119,25 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
             )
             tell(f"loading {', '.join(settings.experts)} expert and the embedding model (about a minute on a laptop)")
             try:
-                serve.run(graph(settings), name=NAME, route_prefix="/")
+                serve.run_many(applications(settings))
             except RuntimeError as error:
-                raise BadSettings("an expert did not start", _reason(serve, NAME) or str(error)) from error
+                raise BadSettings("an expert did not start", _reason(serve, names(settings)) or str(error)) from error
         else:
-            _wait_for_application(serve, NAME, settings, tell, stop)
-        door = frontdoor.start(settings)
+            tell("waiting for the applications that `serve deploy` put on this cluster")
+            for name in names(settings):
+                _wait_for_application(serve, name, settings, stop)
+        seen = replicas.listening(settings)
+        door = frontdoor.start(settings, seen)
         _wait_for_health(settings, door, stop)
-        yield
+
+        def look_after() -> None:
+            nonlocal seen
+            with suppress(ray.exceptions.RayError):  # while Serve's controller is replaced, its replicas go on
+                if (now := replicas.listening(settings)) != seen:
+                    frontdoor.aim(door, settings, now)
+                    seen = now
+
+        yield look_after
     finally:
         if door is not None:
             door.send_signal(signal.SIGUSR1)  # HAProxy: no new connections; running ones finish, up to hard-stop-after
@@ -124,14 +146,14 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
             if ours and cluster.address is None:
                 serve.shutdown()
             elif ours:
-                serve.delete(NAME)  # others may serve on the same cluster
+                for name in names(settings):
+                    serve.delete(name)  # others may serve on the same cluster
         finally:
             ray.shutdown()
 
 
-def _wait_for_application(serve: Any, name: str, settings: Settings, tell: Progress, stop: threading.Event) -> None:
+def _wait_for_application(serve: Any, name: str, settings: Settings, stop: threading.Event) -> None:
     """Until an application deployed by others runs; a cluster may have to start nodes first, so without a limit."""
-    tell("waiting for the application that `serve deploy` put on this cluster")
     while not stop.wait(1):
         application = serve.status().applications.get(name)
         if application is None:
@@ -142,13 +164,13 @@ def _wait_for_application(serve: Any, name: str, settings: Settings, tell: Progr
             if _answers(f"http://127.0.0.1:{settings.gateway.internal_port}"):
                 return  # an update failed, and what ran before still serves
             lines = application.message.strip().splitlines()
-            raise BadSettings("the application did not start", _reason(serve, name) or (lines[-1] if lines else ""))
+            raise BadSettings("the application did not start", _reason(serve, [name]) or (lines[-1] if lines else ""))
 
 
-def _reason(serve: Any, name: str) -> str:
+def _reason(serve: Any, names: Sequence[str]) -> str:
     """The last line that a failing deployment left, if there is one."""
-    application = serve.status().applications.get(name)
-    messages = [d.message for d in application.deployments.values() if d.message] if application else []
+    status = serve.status().applications
+    messages = [d.message for name in names if name in status for d in status[name].deployments.values() if d.message]
     lines = [line.strip() for message in messages for line in message.splitlines() if "Error" in line or ": " in line]
     return lines[-1] if lines else ""
 

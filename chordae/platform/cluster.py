@@ -9,13 +9,7 @@ import threading
 from chordae.platform.settings import ClusterSettings
 
 # Ray listens on every interface; without its token nobody else can run code there.
-# Serve's own settings for throughput (gRPC between replicas, no extra event loops) made the way through gateway and
-# Serve 1.5 times faster; replicas that listen for themselves (direct ingress) would take the port from under HAProxy.
-_OWN_CLUSTER = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
-}
+_OWN_CLUSTER = {"RAY_AUTH_MODE": "token"}
 _NOTHING_SENT_HOME = {"RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 

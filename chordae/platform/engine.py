@@ -32,7 +32,7 @@ class ChatEngine(Protocol):
 
     async def chat(self, request: dict[str, Any]) -> dict[str, Any]: ...
 
-    def stream(self, request: dict[str, Any]) -> AsyncIterator[str]: ...
+    async def open(self, request: dict[str, Any]) -> AsyncIterator[str]: ...
 
     async def check_health(self) -> None: ...
 
@@ -60,8 +60,10 @@ class Engine:
         from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
         from vllm.entrypoints.openai.models.protocol import BaseModelPath
         from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+        from vllm.platforms import current_platform
         from vllm.renderers.online_renderer import OnlineRenderer
         from vllm.v1.engine.async_llm import AsyncLLM
+        from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
         knobs = self._settings.engine
         arguments: dict[str, Any] = {
@@ -84,6 +86,10 @@ class Engine:
             "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
             "enable_log_requests": False,  # prompts may hold what a clinician typed about a patient
         }
+        if current_platform.is_cpu():
+            # The model in the engine core's own process: 0.7 GiB and a third of the processor time less than in a
+            # second one. As a class, for on CPU vLLM takes the word "uni" for "mp".
+            arguments["distributed_executor_backend"] = UniProcExecutor
         try:
             self._llm = AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**{k: v for k, v in arguments.items() if v is not None})
@@ -119,10 +125,14 @@ class Engine:
         answer = await self._create(request | {"stream": False})
         return dict(answer.model_dump(mode="json", exclude_none=True))
 
-    async def stream(self, request: dict[str, Any]) -> AsyncIterator[str]:
-        """Server-sent events of OpenAI chunks, the last one `data: [DONE]`. Raises as `chat` does, before the first."""
-        async for event in await self._create(request | {"stream": True}):
-            yield event
+    async def open(self, request: dict[str, Any]) -> AsyncIterator[str]:
+        """Read and tokenise a request and its picture; raises as `chat` does.
+
+        Returns:
+            Server-sent events of OpenAI chunks, the last one `data: [DONE]`; generation begins with the first.
+        """
+        events: AsyncIterator[str] = await self._create(request | {"stream": True})
+        return events
 
     async def check_health(self) -> None:
         """Raises what killed the engine, if it is dead."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chordae.deployments.app import serve_options
-from chordae.deployments.expert import ExpertDeployment
+from chordae.deployments.expert_port import ExpertDeployment
 from chordae.deployments.gateway import GatewayDeployment
 from chordae.deployments.orchestrator import OrchestratorDeployment
 from chordae.platform.settings import ReplicaSettings

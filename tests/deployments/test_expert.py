@@ -175,12 +175,14 @@ def questions(media: Media | None, number: int = 4) -> list[dict[str, Any]]:
     return [request_about(media, f"question {index}") for index in range(number)]
 
 
-async def test_the_others_start_after_the_first_token_of_the_first(make_platform: MakePlatform, media: Media) -> None:
+async def test_the_others_start_when_the_picture_of_the_first_is_read(
+    make_platform: MakePlatform, media: Media
+) -> None:
     platform = make_platform()
     await together(platform.expert, questions(media))
     log = platform.engine.log
     assert platform.engine.requests[0]["messages"][0]["content"][1]["text"] == "question 0"
-    assert log.index("token 0") < min(log.index(f"start {number}") for number in (1, 2, 3))
+    assert log.index("read 0") < min(log.index(f"start {number}") for number in (1, 2, 3))
 
 
 async def test_the_others_do_not_wait_for_the_end_of_the_first(make_platform: MakePlatform, media: Media) -> None:
@@ -228,9 +230,9 @@ async def test_when_one_fails_the_rest_are_ended(make_platform: MakePlatform, me
     assert ended == set()
 
 
-async def test_nothing_else_is_asked_when_the_first_fails(make_platform: MakePlatform, media: Media) -> None:
-    platform = make_platform(rule=crashing)
-    with pytest.raises(Crash):
+async def test_nothing_else_is_asked_when_the_first_is_refused(make_platform: MakePlatform, media: Media) -> None:
+    platform = make_platform(rule=overlong)
+    with pytest.raises(BadInput):
         await together(platform.expert, questions(media))
     await asyncio.sleep(0)
     assert len(platform.engine.requests) == 1

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,8 +58,8 @@ def made(tmp_path: Path, **gateway: Any) -> Settings:
 
 
 @contextmanager
-def open_door(settings: Settings) -> Iterator[None]:
-    door = frontdoor.start(settings)
+def open_door(settings: Settings, replicas: frontdoor.Replicas | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    door = frontdoor.start(settings, replicas or {})
     try:
         until = time.monotonic() + 10
         while time.monotonic() < until:
@@ -68,22 +69,29 @@ def open_door(settings: Settings) -> Iterator[None]:
             except OSError:
                 assert door.poll() is None
                 time.sleep(0.02)
-        yield
+        yield door
     finally:
         door.terminate()
         door.wait()
 
 
 @contextmanager
-def serve_behind(settings: Settings) -> Iterator[list[str]]:
-    """Stands for Ray Serve's proxy; notes what it was asked for. The second half of /slowly waits for /go-on."""
+def serve_behind(settings: Settings, port: int = 0) -> Iterator[list[str]]:
+    """Stands for Ray Serve's proxy, or a replica on a port of its own; notes what it was asked for, but for health.
+
+    The second half of /slowly waits for /go-on; /refuse/429 is refused with that status as Serve does it.
+    """
     seen: list[str] = []
     go_on = threading.Event()
 
     class Proxy(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            seen.append(f"{self.command} {self.path}")
-            self.send_response(200)
+            if self.path != "/-/healthz":
+                seen.append(f"{self.command} {self.path}")
+            refused = self.path.startswith("/refuse/")
+            self.send_response(int(self.path.removeprefix("/refuse/")) if refused else 200)
+            if refused:
+                self.send_header("content-type", "text/plain")
             self.end_headers()
             self.wfile.write(b"data: one\n\n")
             self.wfile.flush()
@@ -99,7 +107,7 @@ def serve_behind(settings: Settings) -> Iterator[list[str]]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", settings.gateway.internal_port), Proxy)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port or settings.gateway.internal_port), Proxy)
     threading.Thread(target=server.serve_forever, args=(0.05,)).start()
     try:
         yield seen
@@ -116,12 +124,13 @@ def accepted(settings: Settings) -> None:
 
 def test_the_configuration_binds_every_outer_port_and_no_other(tmp_path: Path) -> None:
     settings = made(tmp_path, host="0.0.0.0")
-    binds = [line.split()[1] for line in frontdoor.configuration(settings).splitlines() if line.startswith("  bind")]
+    lines = frontdoor.configuration(settings, {}).splitlines()
+    binds = [line.split()[1] for line in lines if line.startswith("  bind")]
     assert binds == [f"0.0.0.0:{port}" for port in settings.outer_ports().values()]
 
 
 def test_limits_and_timeouts_are_those_of_the_settings(tmp_path: Path) -> None:
-    text = frontdoor.configuration(made(tmp_path, max_connections=7, max_upload_bytes=99, request_timeout_s=45))
+    text = frontdoor.configuration(made(tmp_path, max_connections=7, max_upload_bytes=99, request_timeout_s=45), {})
     assert "maxconn 7\n" in text
     assert "req.body_size gt 99" in text
     assert "timeout server 45000ms" in text and "timeout client 45000ms" in text
@@ -137,7 +146,7 @@ def test_haproxy_accepts_directories_with_blanks_in_their_names(tmp_path: Path) 
 
 
 def test_a_timeout_below_a_second_does_not_become_none_at_all(tmp_path: Path) -> None:
-    assert "timeout server 400ms" in frontdoor.configuration(made(tmp_path, request_timeout_s=0.4))
+    assert "timeout server 400ms" in frontdoor.configuration(made(tmp_path, request_timeout_s=0.4), {})
 
 
 def test_with_a_certificate_every_port_speaks_tls(tmp_path: Path, certificate: Path) -> None:
@@ -152,7 +161,7 @@ def test_with_a_certificate_every_port_speaks_tls(tmp_path: Path, certificate: P
 
 def test_a_certificate_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match=r"nowhere\.pem") as refusal:
-        frontdoor.start(made(tmp_path, tls_certificate=tmp_path / "nowhere.pem"))
+        frontdoor.start(made(tmp_path, tls_certificate=tmp_path / "nowhere.pem"), {})
     assert "\n" not in str(refusal.value)
 
 
@@ -164,6 +173,84 @@ def test_an_experts_port_leads_to_its_own_path_and_leaves_media_alone(tmp_path: 
             httpx.get(f"http://127.0.0.1:{port}/v1/models?a=b")
             httpx.get(f"http://127.0.0.1:{port}/media/x")
     assert seen == ["GET /v1/models?a=b", "GET /media/x", "GET /ecg/v1/models?a=b", "GET /media/x"]
+
+
+def asked(settings: Settings, service: str, path: str = "/v1/models") -> httpx.Response:
+    return httpx.get(f"http://127.0.0.1:{settings.outer_ports()[service]}{path}", timeout=20)
+
+
+def test_a_replica_that_listens_is_asked_without_the_proxy_between(tmp_path: Path) -> None:
+    settings, gateway, expert = made(tmp_path), free_port(), free_port()
+    with (
+        serve_behind(settings) as proxy,
+        serve_behind(settings, gateway) as one,
+        serve_behind(settings, expert) as two,
+        open_door(settings, {"chordae": [gateway], "ecg": [expert]}),
+    ):
+        for service in settings.outer_ports():
+            asked(settings, service)
+        asked(settings, "ecg", "/media/x")
+    assert (proxy, one, two) == ([], ["GET /v1/models", "GET /media/x"], ["GET /ecg/v1/models"])
+
+
+def test_where_a_replica_is_lost_the_proxy_answers(tmp_path: Path) -> None:
+    settings = made(tmp_path)
+    with serve_behind(settings) as proxy, open_door(settings, {"ecg": [free_port()]}):
+        assert asked(settings, "ecg").status_code == 200
+    assert proxy == ["GET /ecg/v1/models"]
+
+
+def test_a_new_replica_is_asked_from_then_on_and_running_answers_finish(tmp_path: Path) -> None:
+    settings, old, new = made(tmp_path), free_port(), free_port()
+    with (
+        serve_behind(settings, old) as before,
+        serve_behind(settings, new) as after,
+        open_door(settings, {"chordae": [old]}) as door,
+        httpx.stream("GET", f"{supervisor.base_url(settings)}/slowly") as reply,
+    ):
+        parts = reply.iter_raw()
+        next(parts)
+        frontdoor.aim(door, settings, {"chordae": [new]})
+        until = time.monotonic() + 10
+        while not after and time.monotonic() < until:
+            asked(settings, "chordae")
+        httpx.get(f"http://127.0.0.1:{old}/go-on")
+        assert b"".join(parts) == b"data: two\n\n"
+    assert before[0] == "GET /slowly"
+    assert "GET /v1/models" in after
+
+
+@pytest.mark.parametrize(("status", "told"), [(429, 429), (500, 502), (503, 503)])
+def test_what_serve_itself_refuses_has_the_usual_shape(tmp_path: Path, status: int, told: int) -> None:
+    settings = made(tmp_path)
+    with serve_behind(settings), open_door(settings):
+        reply = asked(settings, "chordae", f"/refuse/{status}")
+    assert reply.status_code == told
+    assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_more_than_may_wait_are_refused_at_once(tmp_path: Path) -> None:
+    settings, port = made(tmp_path, replicas={"max_ongoing_requests": 1, "max_queued_requests": 1}), free_port()
+    with (
+        serve_behind(settings, port) as seen,
+        open_door(settings, {"chordae": [port]}),
+        ThreadPoolExecutor(6) as callers,
+    ):
+        replies = [callers.submit(asked, settings, "chordae", "/slowly") for _ in range(6)]
+        until = time.monotonic() + 10
+        while sum(reply.done() for reply in replies) < 4 and time.monotonic() < until:
+            time.sleep(0.02)
+        assert seen == ["GET /slowly"]
+        httpx.get(f"http://127.0.0.1:{port}/go-on")
+        statuses = sorted(reply.result().status_code for reply in replies)
+    assert statuses == [200, 200, 429, 429, 429, 429]
+
+
+def test_the_orchestrator_finds_places_where_an_experts_own_port_is_busy(tmp_path: Path) -> None:
+    settings = made(tmp_path)
+    _, of_the_expert = frontdoor.configuration(settings, {}).split("backend ecg\n")
+    places = settings.experts["ecg"].replicas.max_ongoing_requests
+    assert f"maxconn {places * 3 // 4}\n" in of_the_expert
 
 
 def test_a_body_over_the_limit_is_refused_before_it_reaches_serve(tmp_path: Path) -> None:
@@ -216,15 +303,19 @@ def test_the_door_closes_when_its_owner_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from chordae.deployments import frontdoor; "
         "from chordae.platform.settings import Settings; "
-        "door = frontdoor.start(Settings.model_validate_json(sys.argv[1])); print(door.pid, flush=True); time.sleep(60)"
+        "door = frontdoor.start(Settings.model_validate_json(sys.argv[1]), {}); "
+        "print(door.pid, flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", code, settings.model_dump_json()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
-        door = psutil.Process(int(owner.stdout.readline()))
+        master = psutil.Process(int(owner.stdout.readline()))
+        while not master.children():
+            time.sleep(0.02)
+        door = [master, *master.children()]
         owner.kill()
-    psutil.wait_procs([door], timeout=10)
-    assert not door.is_running() or door.status() == psutil.STATUS_ZOMBIE
+    psutil.wait_procs(door, timeout=10)
+    assert not [one for one in door if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

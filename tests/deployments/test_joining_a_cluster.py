@@ -41,7 +41,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def wait(serve: FakeServe, settings: Settings, stop: threading.Event) -> None:
-    supervisor._wait_for_application(serve, NAME, settings, lambda stage: None, stop)
+    supervisor._wait_for_application(serve, NAME, settings, stop)
 
 
 def test_the_front_door_waits_until_the_application_runs(gpu: Settings, hurried: threading.Event) -> None:

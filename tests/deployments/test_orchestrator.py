@@ -46,14 +46,14 @@ async def told(platform: Platform, *media: str, text: str = QUESTION, probe: boo
     return answer
 
 
-async def test_the_original_goes_first_and_the_rest_after_its_first_token(
+async def test_the_original_goes_first_and_the_rest_when_its_picture_is_read(
     make_platform: MakePlatform, media: Media
 ) -> None:
     platform = make_platform()
     await told(platform, media.id)
     assert asked(platform.engine.requests[0])[0] == QUESTION
     log = platform.engine.log
-    assert log.index("token 0") < min(log.index(f"start {number}") for number in range(1, 5))
+    assert log.index("read 0") < min(log.index(f"start {number}") for number in range(1, 5))
 
 
 async def test_three_rephrasings_with_the_picture_and_the_original_without_it(

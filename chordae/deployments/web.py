@@ -1,0 +1,119 @@
+"""What the gateway and an expert's own port share of HTTP: how errors look, how a question is read, how it is answered.
+
+Both answer an expert's questions: the gateway over a Serve handle, the expert's replica itself. Callers cannot tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from ray.serve.exceptions import BackPressureError
+from starlette.exceptions import HTTPException
+
+from chordae.deployments import openai_api
+from chordae.deployments.openai_api import ChatRequest
+from chordae.deployments.pictures import Size, keep_data_url
+from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable, Overloaded
+from chordae.platform.media import MediaStore
+
+
+def new_api() -> FastAPI:
+    """An API without routes whose every refusal is OpenAI's error with the project's words."""
+    api = FastAPI(title="chordae", docs_url=None, redoc_url=None)
+    api.add_exception_handler(ChordaeError, _told)  # type: ignore[arg-type]
+    api.add_exception_handler(RequestValidationError, _malformed)  # type: ignore[arg-type]
+    api.add_exception_handler(HTTPException, _no_such_call)  # type: ignore[arg-type]
+    return api
+
+
+async def _told(_: Request, error: ChordaeError) -> JSONResponse:
+    return JSONResponse(openai_api.error_body(error), status_code=error.status)
+
+
+async def _malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    told = BadInput(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", "see the README for the call")
+    return JSONResponse(openai_api.error_body(told), status_code=told.status)
+
+
+async def _no_such_call(request: Request, error: HTTPException) -> JSONResponse:
+    told = BadInput(f"{request.method} here: {error.detail}", "see the README for the calls")
+    return JSONResponse(openai_api.error_body(told), status_code=error.status_code, headers=error.headers)
+
+
+async def read_question(request: Request, store: MediaStore, size: Size, longest: int) -> ChatRequest:
+    """The chat request in a body, its pictures kept; raises as `openai_api.parse` does."""
+    body = await request.body()
+
+    def parse() -> ChatRequest:
+        return openai_api.parse(body, lambda url: keep_data_url(store, url, size), longest)
+
+    # a picture is decoded and flushed to disk: not on the event loop that streams others' answers
+    return await asyncio.to_thread(parse) if b"data:" in body else parse()
+
+
+async def expert_answer(
+    asked: ChatRequest,
+    who: str,
+    chat: Callable[[dict[str, Any], str], Awaitable[dict[str, Any]]],
+    stream: Callable[[dict[str, Any], str], AsyncIterator[str]],
+) -> Response:
+    """An expert's answer, whole or streamed, with the provenance in headers and extension field.
+
+    Args:
+        asked: the request, its media known to be here.
+        who: the expert's name in errors.
+        chat: `Expert.chat`, or the same over a handle.
+        stream: `Expert.stream`, or the same over a handle.
+    """
+    request_id = uuid.uuid4().hex
+    if not asked.stream:
+        answer = await awaited(chat(openai_api.for_engine(asked), request_id), who)
+        return JSONResponse(answer, headers=openai_api.provenance_headers(answer["chordae"]))
+    events = reported(stream(openai_api.for_engine(asked), request_id), who)
+    provenance = json.loads(await anext(events))
+
+    async def told() -> AsyncIterator[str]:
+        try:
+            first = json.loads((await anext(events)).removeprefix("data: "))
+            yield f"data: {json.dumps(first | {'chordae': provenance})}\n\n"
+            async for event in events:
+                yield event
+        except ChordaeError as error:
+            yield f"data: {json.dumps(openai_api.error_body(error))}\n\ndata: [DONE]\n\n"
+
+    return StreamingResponse(told(), media_type="text/event-stream", headers=openai_api.provenance_headers(provenance))
+
+
+async def awaited(reply: Awaitable[Any], who: str) -> Any:
+    """What a deployment replies; every failure becomes one of the project's errors."""
+    try:
+        return await reply
+    except Exception as error:  # noqa: BLE001 - see above
+        raise _named(error, who) from None  # what failed may quote the request
+
+
+async def reported(replies: AsyncIterator[Any], who: str) -> AsyncIterator[Any]:
+    """`awaited` for a stream of replies."""
+    try:
+        async for reply in replies:
+            yield reply
+    except Exception as error:  # noqa: BLE001 - see above
+        raise _named(error, who) from None  # what failed may quote the request
+
+
+def _named(error: Exception, who: str) -> ChordaeError:
+    if isinstance(error, ChordaeError):
+        while isinstance(cause := getattr(error, "cause", None), ChordaeError):
+            error = cause  # Ray wraps an error at every hop; the innermost is the one that was raised
+        return error
+    if isinstance(error, BackPressureError):
+        return Overloaded(f"too many questions wait for {who}", "ask again in a moment")
+    return ExpertUnavailable(f"{who} failed ({type(error).__name__})", "ask again; the replica is being replaced")
