@@ -19,6 +19,7 @@ from chordae.cli import app
 from chordae.deployments.probing import DISCLAIMER
 from chordae.platform.settings import Settings, knobs
 from chordae.platform.weights import identify
+from chordae.preprocessing import dicom
 
 QUESTION = "What is the rhythm?"
 
@@ -129,6 +130,20 @@ def test_preprocess_writes_the_picture_and_tells_what_is_known(tmp_path: Path, b
     assert min(picture.shape[:2]) > 500
     assert json.loads(shown.stdout)["original_rate_hz"] == 1000
     assert [path.name for path in tmp_path.iterdir()] == ["ecg.png"]
+
+
+def test_preprocess_writes_the_video_of_an_echo_and_tells_what_each_tile_shows(tmp_path: Path) -> None:
+    shown = chordae("preprocess", "echo", dicom.bundled_echo(), "-o", tmp_path / "echo.mp4")
+    assert shown.exit_code == 0, shown.output
+    assert cv2.VideoCapture(str(tmp_path / "echo.mp4")).read()[1].shape == (256, 256, 3)
+    assert json.loads(shown.stdout)["tiles"][0]["frames_in_clip"] == 30
+    assert [path.name for path in tmp_path.iterdir()] == ["echo.mp4"]
+
+
+def test_a_study_of_another_kind_is_one_line_that_names_the_right_command(tmp_path: Path) -> None:
+    told = refused(chordae("preprocess", "cmr", dicom.bundled_echo(), "-o", tmp_path / "cmr.mp4"), 2)
+    assert "chordae preprocess echo" in told
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not an ECG", b"\x93NUMPY garbage"])
