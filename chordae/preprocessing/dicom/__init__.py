@@ -10,6 +10,7 @@ from pathlib import Path
 import pydicom.config
 from pydicom.data import get_testdata_file
 
+from chordae.preprocessing.dicom.annotations import Annotation, read_annotations
 from chordae.preprocessing.dicom.instance import Instance, is_dicom, read_instance
 from chordae.preprocessing.dicom.pixels import decode
 from chordae.preprocessing.dicom.waveforms import Channel, WaveformGroup, read_waveforms
@@ -25,6 +26,7 @@ MAGIC_OFFSET = 128
 __all__ = [
     "MAGIC",
     "MAGIC_OFFSET",
+    "Annotation",
     "Channel",
     "Instance",
     "WaveformGroup",
@@ -32,6 +34,7 @@ __all__ = [
     "bundled_echo",
     "decode",
     "is_dicom",
+    "read_annotations",
     "read_instance",
     "read_waveforms",
 ]

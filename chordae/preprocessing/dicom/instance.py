@@ -133,9 +133,7 @@ def read_instance(data: Buffer) -> Instance:
     if not is_dicom(data):
         raise UnreadableRecording("The file is not DICOM", "send DICOM objects", "not_dicom")
     try:
-        syntax, position = _meta(data)
-        # what the file holds counts, not what its syntax says: some writers mix them up
-        implicit = not (data[position + 4 : position + 6].isalpha() and data[position + 4 : position + 6].isupper())
+        syntax, position, implicit = dataset_start(data)
         found = elements.scan(data, position, implicit, _WANTED, _PIXEL_DATA)
     except (struct.error, IndexError):
         raise _cut_off() from None
@@ -198,10 +196,13 @@ def _cut_off() -> UnreadableRecording:
     return UnreadableRecording("The DICOM file is cut off", "export or copy it again", "truncated")
 
 
-def _meta(data: Buffer) -> tuple[str, int]:
-    """Transfer syntax and where the dataset begins (PS3.10 section 7.1)."""
+def dataset_start(data: Buffer) -> tuple[str, int, bool]:
+    """Transfer syntax, where the dataset begins (PS3.10 section 7.1), and whether its VRs are implicit.
+
+    Raises UnreadableRecording for an encoding that is not read here, and struct.error where the data ends before.
+    """
     if data[128:132] != b"DICM":
-        return str(ImplicitVRLittleEndian), 0
+        return str(ImplicitVRLittleEndian), 0, _implicit(data, 0)
     syntax, position = "", 132
     while position < len(data) and data[position : position + 2] == b"\x02\x00":
         tag, length, start = elements.header(data, position)
@@ -212,7 +213,13 @@ def _meta(data: Buffer) -> tuple[str, int]:
         raise UnreadableRecording("The DICOM file is deflated", "export it as Explicit VR Little Endian", "encoding")
     if syntax == ExplicitVRBigEndian:
         raise UnreadableRecording("The DICOM file is big-endian", "export it as Explicit VR Little Endian", "encoding")
-    return syntax, position
+    return syntax, position, _implicit(data, position)
+
+
+def _implicit(data: Buffer, position: int) -> bool:
+    """What the file holds counts, not what its syntax says: some writers mix them up."""
+    vr = data[position + 4 : position + 6]
+    return not (vr.isalpha() and vr.isupper())
 
 
 @lru_cache(maxsize=8192)  # most values of a series are those of every image in it

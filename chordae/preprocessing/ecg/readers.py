@@ -3,23 +3,21 @@
 import io
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chordae.platform.errors import ChordaeError, UnreadableRecording
 from chordae.preprocessing import dicom
-from chordae.preprocessing.ecg import aecg, cardiosoft, matlab, muse, philips, scp, xmlfile
+from chordae.preprocessing.ecg import aecg, cardiosoft, dicom_ecg, matlab, muse, philips, scp, xmlfile
 from chordae.preprocessing.ecg.recording import (
-    LEAD_CODES,
     LEADS,
-    MILLIVOLTS,
     EcgRecording,
     in_standard_order,
     lead_index,
+    to_millivolts,
 )
 from chordae.preprocessing.ecg.source import EcgFile, from_bytes, from_path
 
@@ -29,9 +27,6 @@ NPY_RATE = 500.0
 MAX_SAMPLES = 64 * 1024 * 1024
 
 FORMATS = "a 12-lead ECG as .npy, DICOM, WFDB, SCP-ECG, MATLAB, MUSE, CardioSoft or Philips XML, or HL7 aECG"
-
-_CODE = re.compile(r"(?:5\.6\.3-9-|2:)(\d+)")
-_MEANING = re.compile(r"(?:lead\s+)?(\w+)(?:\s*\(.*\))?|augmented voltage, \w+ \((avr|avl|avf)\)", re.IGNORECASE)
 
 _OTHER_KINDS = (
     (b"%PDF", "a PDF"),
@@ -111,17 +106,6 @@ def read_npy(file: EcgFile) -> EcgRecording:
         return EcgRecording(array.astype(np.float32), NPY_RATE, "npy")
 
 
-def read_dicom(file: EcgFile) -> EcgRecording:
-    """The rhythm of a DICOM ECG: of the recorded groups with the most leads the longest (a median beat is derived)."""
-    groups = dicom.read_waveforms(file.data)
-    candidates = [(_lead_rows(group), group) for group in groups]
-    rows, best = max(candidates, key=lambda pair: (len(pair[0]), pair[1].samples.shape[1] / pair[1].rate))
-    samples = best.samples
-    samples *= _to_millivolts([channel.unit for channel in best.channels], rows)
-    signal, flags = in_standard_order(samples, rows)
-    return EcgRecording(signal, best.rate, "dicom", flags)
-
-
 def read_wfdb(file: EcgFile) -> EcgRecording:
     """A single-segment WFDB record, from its header or its signal file; the wfdb package wants both on disk."""
     import wfdb  # brings pandas along: only for those who need it
@@ -153,7 +137,7 @@ def read_wfdb(file: EcgFile) -> EcgRecording:
             (Path(folder) / name).write_bytes(content)
         record = wfdb.rdrecord(record_name)
     samples = record.p_signal.T.astype(np.float32)
-    samples *= _to_millivolts(record.units, rows)
+    samples *= to_millivolts(record.units, rows)
     signal, flags = in_standard_order(samples, rows)
     return EcgRecording(signal, float(record.fs), "wfdb", flags)
 
@@ -164,7 +148,7 @@ def _has_root(name: str) -> Callable[[EcgFile], bool]:
 
 READERS: tuple[Reader, ...] = (
     Reader(".npy", lambda file: file.data.startswith(b"\x93NUMPY"), read_npy),
-    Reader("DICOM", lambda file: file.data.startswith(dicom.MAGIC, dicom.MAGIC_OFFSET), read_dicom),
+    Reader("DICOM", lambda file: file.data.startswith(dicom.MAGIC, dicom.MAGIC_OFFSET), dicom_ecg.read_dicom),
     Reader("MUSE XML", _has_root(muse.ROOT), muse.read_muse),
     Reader("CardioSoft XML", _has_root(cardiosoft.ROOT), cardiosoft.read_cardiosoft),
     Reader("Philips XML", _has_root(philips.ROOT), philips.read_philips),
@@ -175,31 +159,3 @@ READERS: tuple[Reader, ...] = (
     Reader("MATLAB", lambda file: file.suffix == ".mat" and file.header is None, matlab.read_matlab),
     Reader("WFDB", lambda file: file.suffix in {".hea", ".dat", ".mat"}, read_wfdb),
 )
-
-
-def _lead_rows(group: dicom.WaveformGroup) -> dict[int, int]:
-    """Which channel holds which lead of `LEADS`; of two with the same name the first counts."""
-    rows: dict[int, int] = {}
-    for row, channel in enumerate(group.channels[: len(group.samples)]):
-        lead = _dicom_lead(channel)
-        if lead is not None:
-            rows.setdefault(lead, row)
-    return rows
-
-
-def _dicom_lead(channel: dicom.Channel) -> int | None:
-    code = _CODE.fullmatch(channel.code.strip())
-    if code:
-        return lead_index(LEAD_CODES.get(int(code[1]), ""))
-    meaning = _MEANING.fullmatch(channel.meaning.strip())
-    return lead_index(meaning[1] or meaning[2]) if meaning else None
-
-
-def _to_millivolts(units: Sequence[str], rows: Mapping[int, int]) -> NDArray[np.float32]:
-    """(channels, 1) factors; channels that hold no lead may have any unit."""
-    factors = [MILLIVOLTS.get(unit.strip().lower()) if row in rows.values() else 1.0 for row, unit in enumerate(units)]
-    if None in factors:
-        raise UnreadableRecording(
-            "The file does not say in which unit of voltage its samples are", "export it with units of mV or uV"
-        )
-    return np.array(factors, dtype=np.float32)[:, np.newaxis]

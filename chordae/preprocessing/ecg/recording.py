@@ -1,6 +1,6 @@
 """A 12-lead ECG as it came out of a file: millivolts, standard lead order, nothing that names a patient."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,3 +107,13 @@ def stacked(channels: Mapping[int, NDArray[np.float32]]) -> tuple[Signal, tuple[
 def named(kind: str, leads: list[int]) -> str:
     """A flag about some leads: "flat:V1,V6"."""
     return f"{kind}:{','.join(LEADS[lead] for lead in leads)}"
+
+
+def to_millivolts(units: Sequence[str], rows: Mapping[int, int]) -> NDArray[np.float32]:
+    """(channels, 1) factors; channels that hold no lead may have any unit."""
+    factors = [MILLIVOLTS.get(unit.strip().lower()) if row in rows.values() else 1.0 for row, unit in enumerate(units)]
+    if None in factors:
+        raise UnreadableRecording(
+            "The file does not say in which unit of voltage its samples are", "export it with units of mV or uV"
+        )
+    return np.array(factors, dtype=np.float32)[:, np.newaxis]
