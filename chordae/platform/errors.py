@@ -37,7 +37,7 @@ class UnreadableRecording(BadInput):
     status = 422
     code = "unreadable_recording"
 
-    def __init__(self, problem: str, remedy: str, reason: str = "unreadable") -> None:
+    def __init__(self, problem: str, remedy: str, reason: str) -> None:
         super().__init__(problem, remedy)
         self.reason = reason
 

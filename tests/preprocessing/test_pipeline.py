@@ -347,7 +347,7 @@ def test_the_command_tells_what_became_of_each_modality_and_names_no_path_outsid
     (landing / "folder").mkdir()
     status, shown = command(landing, "--site", "one")
     assert status == 0, shown
-    assert "ecg" in shown and "unreadable" in shown
+    assert "ecg" in shown and "missing_leads" in shown
     assert PATIENT not in shown and str(landing) not in shown
     monkeypatch.setattr(type(cli.out), "is_terminal", True)
     status, shown = command(landing, "--site", "one")

@@ -50,7 +50,9 @@ def read_waveforms(data: bytes) -> list[WaveformGroup]:
     dataset = _waveform_dataset(data)
     if not dataset.get("WaveformSequence"):
         raise UnreadableRecording(
-            "The DICOM file holds no waveform", "send a 12-lead ECG waveform object, not an image or a report"
+            "The DICOM file holds no waveform",
+            "send a 12-lead ECG waveform object, not an image or a report",
+            "no_waveform",
         )
     groups = range(len(dataset.WaveformSequence))
     recorded = [index for index in groups if not _is_derived(dataset.WaveformSequence[index])]
@@ -113,12 +115,14 @@ def _channel(definition: Dataset) -> Channel:
 def _waveform_dataset(data: bytes) -> Dataset:
     """The dataset, reduced to its waveforms where the encoding allows reading them alone."""
     if _DEFLATED in data:  # a small file may unpack to any size
-        raise UnreadableRecording("The DICOM file is deflated", "export it uncompressed (Explicit VR Little Endian)")
+        raise UnreadableRecording(
+            "The DICOM file is deflated", "export it uncompressed (Explicit VR Little Endian)", "encoding"
+        )
     buffer = io.BytesIO(data)
     head = read_partial(buffer, stop_when=lambda *_: True)  # the file's own header only, nothing of the patient
     syntax = head.file_meta.get("TransferSyntaxUID")
     if syntax == ExplicitVRBigEndian:  # retired; pydicom does not swap the bytes of waveforms
-        raise UnreadableRecording("The DICOM file is big-endian", "export it as Explicit VR Little Endian")
+        raise UnreadableRecording("The DICOM file is big-endian", "export it as Explicit VR Little Endian", "encoding")
     if syntax == ExplicitVRLittleEndian:
         groups = [group for group in _groups(data, buffer.tell()) if not _is_derived(group)]
         if groups:

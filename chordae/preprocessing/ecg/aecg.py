@@ -36,7 +36,9 @@ def read_aecg(file: EcgFile) -> EcgRecording:
     found = [(series, part) for series in root.iterfind("component/series") if _code(series) == "RHYTHM"
              for part in series.iterfind("component/sequenceSet")]  # fmt: skip
     if not found:
-        raise UnreadableRecording("The annotated ECG holds no rhythm", "export it with its rhythm waveforms")
+        raise UnreadableRecording(
+            "The annotated ECG holds no rhythm", "export it with its rhythm waveforms", "no_waveform"
+        )
     series, best = max(found, key=lambda pair: _size(pair[1]))
     signal, flags = stacked(dict(_leads(best)))
     return EcgRecording(signal, _rate(best), "aecg", flags, _device(series))
@@ -76,7 +78,9 @@ def _factor(quantity: Element | None) -> float:
     unit = "" if quantity is None else quantity.get("unit", "").lower()
     if unit not in MILLIVOLTS:
         raise UnreadableRecording(
-            "The file does not say in which unit of voltage its samples are", "export it with units of mV or uV"
+            "The file does not say in which unit of voltage its samples are",
+            "export it with units of mV or uV",
+            "unknown_scale",
         )
     return MILLIVOLTS[unit]
 
@@ -87,7 +91,9 @@ def _rate(part: Element) -> float:
                       for found in sequence.iterfind("value/increment")), None)  # fmt: skip
     seconds = _SECONDS.get(increment.get("unit", "").lower()) if increment is not None else None
     if increment is None or seconds is None:
-        raise UnreadableRecording("The file does not say its sampling rate", "export it again with all of its fields")
+        raise UnreadableRecording(
+            "The file does not say its sampling rate", "export it again with all of its fields", "bad_rate"
+        )
     return 1.0 / (xmlfile.positive(increment.get("value"), "sampling rate") * seconds)
 
 

@@ -36,7 +36,9 @@ def read_cardiosoft(file: EcgFile) -> EcgRecording:
     elif disclosure is not None:
         part, channels = disclosure, _disclosure(disclosure)
     else:
-        raise UnreadableRecording("The CardioSoft file holds no waveform", "export it with its waveforms")
+        raise UnreadableRecording(
+            "The CardioSoft file holds no waveform", "export it with its waveforms", "no_waveform"
+        )
     rate = xmlfile.positive(part.findtext("SampleRate"), "sampling rate")
     scale = _millivolts_per_bit(part.find("Resolution"))
     signal, flags = stacked({lead: samples * scale for lead, samples in channels.items()})
@@ -56,7 +58,7 @@ def _disclosure(disclosure: Element) -> dict[int, Signal]:
     leads = [lead_index(name) for name in xmlfile.text_of(disclosure, "LeadOrder").split(",")]
     samples = xmlfile.numbers(xmlfile.text_of(disclosure, "FullDisclosureData"))
     if len(samples) % len(leads):
-        raise UnreadableRecording("The CardioSoft file lacks samples of a lead", "export or copy it again")
+        raise UnreadableRecording("The CardioSoft file lacks samples of a lead", "export or copy it again", "damaged")
     by_lead = samples.reshape(-1, len(leads)).T
     return {lead: by_lead[row] for row, lead in enumerate(leads) if lead is not None}
 
@@ -65,7 +67,9 @@ def _millivolts_per_bit(resolution: Element | None) -> float:
     unit = (resolution.get("units") or "uVperLsb" if resolution is not None else "").lower().removesuffix("perlsb")
     if unit not in MILLIVOLTS:
         raise UnreadableRecording(
-            "The file does not say in which unit of voltage its samples are", "export it with its Resolution"
+            "The file does not say in which unit of voltage its samples are",
+            "export it with its Resolution",
+            "unknown_scale",
         )
     return xmlfile.positive(xmlfile.text_of(resolution), "voltage per bit") * MILLIVOLTS[unit]
 

@@ -70,6 +70,7 @@ def clean(recording: EcgRecording) -> EcgRecording:
         raise UnreadableRecording(
             f"The recording lasts {trimmed.duration:.1f} s, which is under {MIN_SECONDS} s",
             f"send {SECONDS} s of simultaneous leads",
+            "too_short",
         )
     start = _start(trimmed)
     signal = _window(trimmed, start)
@@ -174,7 +175,9 @@ def _start(recording: EcgRecording) -> int:
         start = None
     if start is None:
         raise UnreadableRecording(
-            "The recording has invalid samples (NaN or infinite)", "export it again with all ten seconds recorded"
+            "The recording has invalid samples (NaN or infinite)",
+            "export it again with all ten seconds recorded",
+            "invalid_samples",
         )
     return start
 
@@ -209,7 +212,9 @@ def _check_rate(recording: EcgRecording) -> None:
     rate = recording.rate
     if not (math.isfinite(rate) and MIN_RATE <= rate <= MAX_RATE):
         raise UnreadableRecording(
-            "The sampling rate is not that of an ECG", f"send a recording with {MIN_RATE:.0f} samples a second or more"
+            "The sampling rate is not that of an ECG",
+            f"send a recording with {MIN_RATE:.0f} samples a second or more",
+            "bad_rate",
         )
 
 
@@ -221,7 +226,9 @@ def _mended(signal: Signal) -> tuple[Signal, tuple[str, ...]]:
     swing = np.ptp(signal, axis=-1)
     if 1e-5 < swing.max() < FLAT_MV:
         raise UnreadableRecording(
-            "The voltages are far too small for millivolts; they look like volts", "convert the samples to millivolts"
+            "The voltages are far too small for millivolts; they look like volts",
+            "convert the samples to millivolts",
+            "unknown_scale",
         )
     flags: tuple[str, ...] = ()
     flat = np.flatnonzero(swing < FLAT_MV).tolist()
@@ -246,7 +253,7 @@ def _flat(leads: list[int]) -> UnreadableRecording:
     names = ", ".join(LEADS[lead] for lead in leads)
     which = "All leads are" if len(leads) == len(LEADS) else f"Leads {names} are"
     return UnreadableRecording(
-        f"{which} flat or missing", "check the electrodes and send a recording with all 12 leads"
+        f"{which} flat or missing", "check the electrodes and send a recording with all 12 leads", "missing_leads"
     )
 
 
@@ -254,6 +261,7 @@ def _too_large() -> UnreadableRecording:
     return UnreadableRecording(
         "The voltages are far too large for millivolts; they look like microvolts or raw converter counts",
         "convert the samples to millivolts",
+        "unknown_scale",
     )
 
 

@@ -61,12 +61,16 @@ def read_table(section: bytes) -> Table:
     if tables == _USE_DEFAULT:
         return DEFAULT_TABLE
     if tables != 1:
-        raise UnreadableRecording("The SCP-ECG file switches between Huffman tables", "export it uncompressed")
+        raise UnreadableRecording(
+            "The SCP-ECG file switches between Huffman tables", "export it uncompressed", "encoding"
+        )
     (count,) = struct.unpack_from("<H", section, 2)
     codes = []
     for prefix, total, mode, value, reversed_bits in struct.iter_unpack("<BBBhI", section[4 : 4 + 9 * count]):
         if mode != 1:
-            raise UnreadableRecording("The SCP-ECG file switches between Huffman tables", "export it uncompressed")
+            raise UnreadableRecording(
+                "The SCP-ECG file switches between Huffman tables", "export it uncompressed", "encoding"
+            )
         if not (0 < prefix <= _LOOKUP_BITS and 0 <= total - prefix <= 16 and reversed_bits < 1 << prefix):
             raise ValueError("a Huffman code of impossible length")
         # The file has the first bit as the lowest.
@@ -82,7 +86,7 @@ def decode(data: bytes, table: Table, count: int) -> NDArray[np.int64]:
     else:
         values = _decode_huffman(data, table, count)
     if len(values) < count:
-        raise UnreadableRecording("The SCP-ECG file lacks samples of a lead", "export or copy it again")
+        raise UnreadableRecording("The SCP-ECG file lacks samples of a lead", "export or copy it again", "damaged")
     return values
 
 

@@ -37,7 +37,7 @@ Array = NDArray[np.generic]
 def read_matlab(file: EcgFile) -> EcgRecording:
     """The one 12-lead array of a MATLAB file, in mV."""
     if file.data.startswith(HDF5_MAGIC):
-        raise UnreadableRecording("The MATLAB file has version 7.3", "save it with the option -v7")
+        raise UnreadableRecording("The MATLAB file has version 7.3", "save it with the option -v7", "encoding")
     arrays = dict(_version_5(file.data) if file.data.startswith(MAGIC) else _version_4(file.data))
     found = [array for array in arrays.values() if array.ndim == 2 and array.shape[0] == len(LEADS) < array.shape[1]]
     if len(found) != 1:
@@ -45,6 +45,7 @@ def read_matlab(file: EcgFile) -> EcgRecording:
         raise UnreadableRecording(
             f"The MATLAB file has {'more than one' if found else 'no'} array of shape (12, N)",
             "transpose it" if transposed and not found else "save the 12 leads of one recording as rows of one array",
+            "missing_leads",
         )
     with np.errstate(over="ignore"):  # what does not fit a float32 becomes infinite and is refused as such
         signal = np.ascontiguousarray(found[0], dtype=np.float32)
@@ -65,14 +66,16 @@ def _unit(signal: NDArray[np.float32]) -> tuple[float, str]:
     if _UV_RANGE[0] <= span <= _UV_RANGE[1]:
         return 1e-3, "uV"
     raise UnreadableRecording(
-        "The voltages of the MATLAB file are neither millivolts nor microvolts", "convert the samples to millivolts"
+        "The voltages of the MATLAB file are neither millivolts nor microvolts",
+        "convert the samples to millivolts",
+        "unknown_scale",
     )
 
 
 def _version_5(data: bytes) -> Iterator[tuple[str, Array]]:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None:
-        raise UnreadableRecording("The MATLAB file is damaged or truncated", "save or copy it again")
+        raise UnreadableRecording("The MATLAB file is damaged or truncated", "save or copy it again", "damaged")
     at, left = 128, MAX_UNPACKED
     while at + 8 <= len(data):
         kind, content, at = _element(data, at, order)
@@ -81,7 +84,9 @@ def _version_5(data: bytes) -> Iterator[tuple[str, Array]]:
             unpacked = unpacker.decompress(content, left)
             left -= len(unpacked)
             if unpacker.unconsumed_tail or left <= 0:
-                raise UnreadableRecording("The MATLAB file is too large for an ECG", "save the recording alone")
+                raise UnreadableRecording(
+                    "The MATLAB file is too large for an ECG", "save the recording alone", "too_large"
+                )
             kind, content, _ = _element(unpacked, 0, order)
         if kind == _MATRIX:
             yield from _matrix(content, order, deeper=True)
@@ -94,7 +99,7 @@ def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
         return kind & 0xFFFF, data[at + 4 : at + 4 + (kind >> 16)], at + 8
     start = at + 8
     if size > len(data) - start:
-        raise UnreadableRecording("The MATLAB file is damaged or truncated", "save or copy it again")
+        raise UnreadableRecording("The MATLAB file is damaged or truncated", "save or copy it again", "damaged")
     return kind, data[start : start + size], start + size + (0 if kind == _COMPRESSED else -size % 8)
 
 
@@ -130,12 +135,12 @@ def _version_4(data: bytes) -> Iterator[tuple[str, Array]]:
         kind, rows, columns, imaginary, name_length = struct.unpack_from(f"{order}5I", data, at)
         thousands, precision = divmod(kind, 100)
         if thousands not in (0, 10) or precision % 10 or precision // 10 >= len(_V4_TYPES) or imaginary > 1:
-            raise UnreadableRecording("The file is not a MATLAB file", "save it with the option -v7")
+            raise UnreadableRecording("The file is not a MATLAB file", "save it with the option -v7", "not_an_ecg")
         dtype = np.dtype(order + _V4_TYPES[precision // 10])
         start = at + 20 + name_length
         size = rows * columns * dtype.itemsize
         if not 0 < name_length <= 64 or size > len(data) - start:
-            raise UnreadableRecording("The MATLAB file is damaged or truncated", "save or copy it again")
+            raise UnreadableRecording("The MATLAB file is damaged or truncated", "save or copy it again", "damaged")
         name = data[at + 20 : start - 1].decode("latin-1")
         yield name, np.frombuffer(data[start : start + size], dtype=dtype).reshape((rows, columns), order="F")
         at = start + size * (1 + imaginary)

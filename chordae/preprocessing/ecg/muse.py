@@ -35,7 +35,7 @@ def read_muse(file: EcgFile) -> EcgRecording:
     root = xmlfile.parse(file.data)
     rhythm = next((part for part in root.iter("Waveform") if xmlfile.text_of(part, "WaveformType") == "Rhythm"), None)
     if rhythm is None:
-        raise UnreadableRecording("The MUSE file holds no rhythm", "export it with its waveforms")
+        raise UnreadableRecording("The MUSE file holds no rhythm", "export it with its waveforms", "no_waveform")
     # The rate is SampleBase times ten to the SampleExponent.
     exponent = xmlfile.number(rhythm.findtext("SampleExponent")) or 0.0
     rate = xmlfile.positive(rhythm.findtext("SampleBase"), "sampling rate") * 10.0 ** min(max(exponent, -9), 9)
@@ -57,15 +57,19 @@ def _millivolts(part: Element) -> Signal:
     factor = _UNITS.get(xmlfile.text_of(part, "LeadAmplitudeUnits").upper())
     if factor is None:
         raise UnreadableRecording(
-            "The file does not say in which unit of voltage its samples are", "export it with its LeadAmplitudeUnits"
+            "The file does not say in which unit of voltage its samples are",
+            "export it with its LeadAmplitudeUnits",
+            "unknown_scale",
         )
     per_bit = xmlfile.positive(part.findtext("LeadAmplitudeUnitsPerBit"), "voltage per bit") * factor
     if xmlfile.text_of(part, "LeadSampleSize") not in ("", "2"):
-        raise UnreadableRecording("The MUSE file has samples of another size than two bytes", "export it again")
+        raise UnreadableRecording(
+            "The MUSE file has samples of another size than two bytes", "export it again", "encoding"
+        )
     raw = base64.b64decode(xmlfile.text_of(part, "WaveFormData"))
     expected = xmlfile.number(part.findtext("LeadSampleCountTotal"))
     if len(raw) % 2 or (expected is not None and len(raw) != 2 * expected):
-        raise UnreadableRecording("The MUSE file lacks samples of a lead", "export or copy it again")
+        raise UnreadableRecording("The MUSE file lacks samples of a lead", "export or copy it again", "damaged")
     return np.frombuffer(raw, dtype="<i2") * np.float32(per_bit)
 
 

@@ -46,13 +46,17 @@ def read_philips(file: EcgFile) -> EcgRecording:
     """The recorded leads of a Philips export; the calibration pulse at their end stays for `clean` to cut."""
     root = xmlfile.parse(file.data)
     if xmlfile.text_of(root, "documentinfo/documentversion") not in VERSIONS:
-        raise UnreadableRecording("The Philips file has an unknown version", "export it as version 1.03 or 1.04")
+        raise UnreadableRecording(
+            "The Philips file has an unknown version", "export it as version 1.03 or 1.04", "encoding"
+        )
     parsed = root.find(".//parsedwaveforms")
     details = root.find(".//signalcharacteristics")
     if parsed is None or details is None:
-        raise UnreadableRecording("The Philips file holds no waveforms", "export it with its waveforms")
+        raise UnreadableRecording("The Philips file holds no waveforms", "export it with its waveforms", "no_waveform")
     if parsed.get("dataencoding") != "Base64":
-        raise UnreadableRecording("The Philips file has waveforms in another encoding than base64", "export it again")
+        raise UnreadableRecording(
+            "The Philips file has waveforms in another encoding than base64", "export it again", "encoding"
+        )
     rate = xmlfile.positive(details.findtext("samplingrate"), "sampling rate")
     # 1.03 and 1.04 name it differently; both mean microvolts for one bit.
     microvolts = xmlfile.positive(details.findtext("signalresolution") or details.findtext("resolution"), "resolution")
@@ -75,14 +79,16 @@ def _channels(parsed: Element, data: bytes, samples: int) -> list[NDArray[np.int
         channels = list(_decompressed(data, samples))
         return _from_residuals(channels)
     if method != "Uncompressed":
-        raise UnreadableRecording("The Philips file is compressed in an unknown way", "export it with XLI or without")
+        raise UnreadableRecording(
+            "The Philips file is compressed in an unknown way", "export it with XLI or without", "encoding"
+        )
     rows = np.frombuffer(data[: len(data) // (2 * samples) * 2 * samples], dtype="<i2").reshape(-1, samples)
     return list(rows.astype(np.int64))
 
 
 def _from_residuals(channels: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
     if len(channels) < 6:
-        raise UnreadableRecording("The Philips file lacks leads", "export or copy it again")
+        raise UnreadableRecording("The Philips file lacks leads", "export or copy it again", "damaged")
     one, two, *rest = channels
     three = two - one - rest[0]
     limb = [three, -rest[1] - (one + two) // 2, (one - three) // 2 - rest[2], (two + three) // 2 - rest[3]]
@@ -96,10 +102,10 @@ def _decompressed(data: bytes, samples: int) -> Iterator[NDArray[np.int64]]:
         length, first = _CHUNK.unpack_from(data, at)
         at += _CHUNK.size
         if not 0 < length <= len(data) - at:
-            raise UnreadableRecording("The Philips file is damaged or truncated", "export or copy it again")
+            raise UnreadableRecording("The Philips file is damaged or truncated", "export or copy it again", "damaged")
         packed = _lzw(data[at : at + length])
         if len(packed) < 2 * samples:
-            raise UnreadableRecording("The Philips file lacks samples of a lead", "export or copy it again")
+            raise UnreadableRecording("The Philips file lacks samples of a lead", "export or copy it again", "damaged")
         yield _integrated(packed, samples, first)
         at += length
 

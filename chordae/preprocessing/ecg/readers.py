@@ -73,19 +73,21 @@ def read_ecg_bytes(name: str, data: bytes, siblings: Mapping[str, bytes] | None 
 
 def _read(file: EcgFile) -> EcgRecording:
     if not file.data:
-        raise UnreadableRecording("The file is empty", f"send {FORMATS}")
+        raise UnreadableRecording("The file is empty", f"send {FORMATS}", "empty")
     reader = next((reader for reader in READERS if reader.claims(file)), None)
     if reader is None:
         kind = next((kind for start, kind in _OTHER_KINDS if file.data.startswith(start)), None)
         what = f"is {kind}, not an ECG" if kind else "is not an ECG"
-        raise UnreadableRecording(f"The file {what} that can be read here", f"send {FORMATS}")
+        raise UnreadableRecording(f"The file {what} that can be read here", f"send {FORMATS}", "not_an_ecg")
     try:
         return reader.read(file)
     except ChordaeError:
         raise
     except Exception as error:  # noqa: BLE001 - parsers of foreign formats raise anything; their messages may quote the file
         raise UnreadableRecording(
-            f"The {reader.name} file is damaged or truncated ({type(error).__name__})", "export or copy it again"
+            f"The {reader.name} file is damaged or truncated ({type(error).__name__})",
+            "export or copy it again",
+            "damaged",
         ) from None
 
 
@@ -94,13 +96,14 @@ def read_npy(file: EcgFile) -> EcgRecording:
     array = np.load(io.BytesIO(file.data), allow_pickle=False)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise UnreadableRecording(
-            "The .npy file does not hold real numbers", "save a float array of shape (12, N) in mV"
+            "The .npy file does not hold real numbers", "save a float array of shape (12, N) in mV", "invalid_samples"
         )
     if array.ndim != 2 or array.shape[0] != len(LEADS):
         transposed = array.ndim == 2 and array.shape[1] == len(LEADS)
         raise UnreadableRecording(
             f"The .npy array has shape {array.shape}, not (12, N)",
             "transpose it" if transposed else "save all 12 leads as rows I, II, III, aVR, aVL, aVF, V1 to V6",
+            "missing_leads",
         )
     with np.errstate(over="ignore"):  # what does not fit a float32 becomes infinite and is refused as such
         return EcgRecording(array.astype(np.float32), NPY_RATE, "npy")
@@ -111,13 +114,17 @@ def read_wfdb(file: EcgFile) -> EcgRecording:
     import wfdb  # brings pandas along: only for those who need it
 
     if file.header is None:
-        raise UnreadableRecording("The WFDB header (.hea) is missing", "send the .hea beside the .dat or .mat")
+        raise UnreadableRecording(
+            "The WFDB header (.hea) is missing", "send the .hea beside the .dat or .mat", "incomplete"
+        )
     with tempfile.TemporaryDirectory(prefix="chordae-") as folder:
         (Path(folder) / "record.hea").write_bytes(file.header)
         record_name = str(Path(folder) / "record")
         head = wfdb.rdheader(record_name)
         if getattr(head, "n_seg", 1) != 1 or not isinstance(head, wfdb.Record):
-            raise UnreadableRecording("The WFDB record has several segments", "send one segment as a record of its own")
+            raise UnreadableRecording(
+                "The WFDB record has several segments", "send one segment as a record of its own", "encoding"
+            )
         rows = {
             lead: row
             for row, name in reversed(list(enumerate(head.sig_name or [])))
@@ -125,14 +132,14 @@ def read_wfdb(file: EcgFile) -> EcgRecording:
         }
         in_standard_order(np.empty((len(head.sig_name or []), 0), dtype=np.float32), rows)
         if (head.sig_len or 0) * sum(head.samps_per_frame or [1]) > MAX_SAMPLES:
-            raise UnreadableRecording("The WFDB record is too long", "cut out the ten seconds in question")
+            raise UnreadableRecording("The WFDB record is too long", "cut out the ten seconds in question", "too_large")
         for name in set(head.file_name):
             content = None
             if re.fullmatch(r"\w[\w.-]*", name) and name != "record.hea":
                 content = file.data if name == file.name else file.sibling(name)
             if content is None:
                 raise UnreadableRecording(
-                    "The WFDB record lacks its signal file", "send the .dat or .mat beside the .hea"
+                    "The WFDB record lacks its signal file", "send the .dat or .mat beside the .hea", "incomplete"
                 )
             (Path(folder) / name).write_bytes(content)
         record = wfdb.rdrecord(record_name)

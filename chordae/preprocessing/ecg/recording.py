@@ -51,7 +51,9 @@ class EcgRecording:
     def __post_init__(self) -> None:
         if self.signal.ndim != 2 or self.signal.shape[0] != len(LEADS):
             raise UnreadableRecording(
-                "The recording does not have 12 leads", "send a 12-lead ECG: I, II, III, aVR, aVL, aVF and V1 to V6"
+                "The recording does not have 12 leads",
+                "send a 12-lead ECG: I, II, III, aVR, aVL, aVF and V1 to V6",
+                "missing_leads",
             )
 
     @property
@@ -79,7 +81,9 @@ def in_standard_order(samples: Signal, rows: Mapping[int, int]) -> tuple[Signal,
     limb = [lead for lead in LIMB_LEADS if lead in rows]
     if missing[-1] not in LIMB_LEADS or len(limb) < 2:
         names = ", ".join(LEADS[lead] for lead in missing)
-        raise UnreadableRecording(f"The recording has fewer than 12 leads: {names} not found", "send a 12-lead ECG")
+        raise UnreadableRecording(
+            f"The recording has fewer than 12 leads: {names} not found", "send a 12-lead ECG", "missing_leads"
+        )
     signal = samples[[rows.get(lead, rows[limb[0]]) for lead in range(len(LEADS))]]
     derive_limb_leads(signal, missing)
     derived = named("derived", missing)
@@ -98,7 +102,9 @@ def stacked(channels: Mapping[int, NDArray[np.float32]]) -> tuple[Signal, tuple[
     """12 leads, as `in_standard_order`, from separate ones of (N,) mV, which must be equally long."""
     if len({len(samples) for samples in channels.values()}) > 1:
         raise UnreadableRecording(
-            "The leads of the recording differ in length", "send a recording with all leads taken at the same time"
+            "The leads of the recording differ in length",
+            "send a recording with all leads taken at the same time",
+            "leads_differ",
         )
     samples = np.stack(list(channels.values())) if channels else np.empty((0, 0), dtype=np.float32)
     return in_standard_order(samples, {lead: row for row, lead in enumerate(channels)})
@@ -114,6 +120,8 @@ def to_millivolts(units: Sequence[str], rows: Mapping[int, int]) -> NDArray[np.f
     factors = [MILLIVOLTS.get(unit.strip().lower()) if row in rows.values() else 1.0 for row, unit in enumerate(units)]
     if None in factors:
         raise UnreadableRecording(
-            "The file does not say in which unit of voltage its samples are", "export it with units of mV or uV"
+            "The file does not say in which unit of voltage its samples are",
+            "export it with units of mV or uV",
+            "unknown_scale",
         )
     return np.array(factors, dtype=np.float32)[:, np.newaxis]

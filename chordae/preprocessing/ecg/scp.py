@@ -59,21 +59,25 @@ def read_scp(file: EcgFile) -> EcgRecording:
     sections = _sections(file.data)
     for needed in (3, 6):
         if needed not in sections:
-            raise UnreadableRecording("The SCP-ECG file holds no rhythm", "export it with its rhythm data")
+            raise UnreadableRecording(
+                "The SCP-ECG file holds no rhythm", "export it with its rhythm data", "no_waveform"
+            )
     flags, leads = _leads(sections[3])
     table = read_table(sections[2]) if 2 in sections else NO_TABLE
     waves = _waves(sections[6], len(leads))
     beat = _waves(sections[5], len(leads)) if 5 in sections else None
     if waves.decimated and (beat is None or beat.microseconds != waves.microseconds):
         raise UnreadableRecording(
-            "The SCP-ECG file has a bimodally compressed rhythm, which cannot be read", "export it uncompressed"
+            "The SCP-ECG file has a bimodally compressed rhythm, which cannot be read",
+            "export it uncompressed",
+            "encoding",
         )
     counts = [_integrated(decode(data, table, lead.samples), waves.order) for data, lead in
               zip(waves.data, leads, strict=True)]  # fmt: skip
     rhythm = [np.asarray(values * (waves.nanovolts * 1e-6), dtype=np.float64) for values in counts]
     if flags & 1:  # section 3: a reference beat was subtracted
         if beat is None or 4 not in sections or beat.microseconds != waves.microseconds:
-            raise UnreadableRecording("The SCP-ECG file lacks its reference beat", "export it uncompressed")
+            raise UnreadableRecording("The SCP-ECG file lacks its reference beat", "export it uncompressed", "damaged")
         _add_beats(rhythm, leads, sections[4], beat, table)
     channels: dict[int, Signal] = {}
     for lead, millivolts in zip(leads, rhythm, strict=True):
@@ -88,11 +92,15 @@ def _sections(data: bytes) -> dict[int, bytes]:
     """The content of every section, without its header, after the checksum of the record has been found right."""
     checksum, length = struct.unpack_from("<HI", data)
     if data[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] != MAGIC:
-        raise UnreadableRecording("The file is not SCP-ECG as in EN 1064", "export it as standard SCP-ECG")
+        raise UnreadableRecording(
+            "The file is not SCP-ECG as in EN 1064", "export it as standard SCP-ECG", "not_an_ecg"
+        )
     if length > len(data):
-        raise UnreadableRecording("The SCP-ECG file is truncated", "export or copy it again")
+        raise UnreadableRecording("The SCP-ECG file is truncated", "export or copy it again", "damaged")
     if binascii.crc_hqx(data[2:length], 0xFFFF) != checksum:  # CRC-CCITT, EN 1064 section 5.2.7
-        raise UnreadableRecording("The SCP-ECG file is damaged: its checksum is wrong", "export or copy it again")
+        raise UnreadableRecording(
+            "The SCP-ECG file is damaged: its checksum is wrong", "export or copy it again", "damaged"
+        )
     sections = {}
     (pointers_end,) = struct.unpack_from("<I", data, 6 + 4)
     for at in range(6 + _SECTION_HEADER, min(6 + pointers_end, length - 9), 10):
@@ -108,10 +116,12 @@ def _leads(section: bytes) -> tuple[int, list[_Lead]]:
         _Lead(number, first, last) for first, last, number in struct.iter_unpack("<IIB", section[2 : 2 + 9 * count])
     ]
     if not all(0 < lead.samples <= MAX_SAMPLES for lead in leads):
-        raise UnreadableRecording("The SCP-ECG file has a lead of impossible length", "export it again")
+        raise UnreadableRecording("The SCP-ECG file has a lead of impossible length", "export it again", "damaged")
     if len({(lead.first, lead.last) for lead in leads}) > 1:
         raise UnreadableRecording(
-            "The leads of the recording differ in length", "send a recording with all leads taken at the same time"
+            "The leads of the recording differ in length",
+            "send a recording with all leads taken at the same time",
+            "leads_differ",
         )
     return flags, leads
 
@@ -119,7 +129,7 @@ def _leads(section: bytes) -> tuple[int, list[_Lead]]:
 def _waves(section: bytes, leads: int) -> _Waves:
     nanovolts, microseconds, order, compressed = _WAVES.unpack_from(section)
     if not (nanovolts and microseconds and order <= 2):
-        raise UnreadableRecording("The SCP-ECG file does not say its scale", "export it again")
+        raise UnreadableRecording("The SCP-ECG file does not say its scale", "export it again", "unknown_scale")
     lengths = struct.unpack_from(f"<{leads}H", section, _WAVES.size)
     data, at = [], _WAVES.size + 2 * leads
     for length in lengths:

@@ -35,7 +35,9 @@ def from_path(path: Path) -> EcgFile:
         path = path.resolve() if path.is_symlink() else path
         return EcgFile(path.name, _read(path), lambda name: _beside(path, name))
     except (OSError, ValueError):
-        raise UnreadableRecording("The file cannot be opened", "check that it exists and may be read") from None
+        raise UnreadableRecording(
+            "The file cannot be opened", "check that it exists and may be read", "missing"
+        ) from None
 
 
 def from_bytes(name: str, data: bytes, siblings: Mapping[str, bytes]) -> EcgFile:
@@ -56,4 +58,6 @@ def _read(path: Path) -> bytes:
 
 def _check_size(size: int) -> None:
     if size > MAX_BYTES:
-        raise UnreadableRecording("The file is too large for an ECG", "cut out the ten seconds in question")
+        raise UnreadableRecording(
+            "The file is too large for an ECG", "cut out the ten seconds in question", "too_large"
+        )

@@ -46,15 +46,19 @@ def root_name(data: bytes) -> str:
 def parse(data: bytes) -> Element:
     """The root of an XML document; raises UnreadableRecording for what is damaged, too large or declares entities."""
     if len(data) > MAX_BYTES or data.count(b"<") > MAX_TAGS:
-        raise UnreadableRecording("The XML file is too large for an ECG", "cut out the ten seconds in question")
+        raise UnreadableRecording(
+            "The XML file is too large for an ECG", "cut out the ten seconds in question", "too_large"
+        )
     try:
         root: Element = fromstring(data)
     except DefusedXmlException:
         raise UnreadableRecording(
-            "The XML file declares entities, which an ECG never needs", "export the recording again"
+            "The XML file declares entities, which an ECG never needs", "export the recording again", "encoding"
         ) from None
     except (ParseError, ValueError, LookupError):
-        raise UnreadableRecording("The XML file is damaged or truncated", "export or copy it again") from None
+        raise UnreadableRecording(
+            "The XML file is damaged or truncated", "export or copy it again", "damaged"
+        ) from None
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
     return root
@@ -84,7 +88,7 @@ def numbers(text: str) -> NDArray[np.float32]:
             return np.fromstring(text.replace(",", " "), dtype=kind, sep=" ").astype(np.float32)
         except (DeprecationWarning, ValueError):
             raise UnreadableRecording(
-                "The samples of a lead are not numbers", "export the recording again, without editing it"
+                "The samples of a lead are not numbers", "export the recording again, without editing it", "damaged"
             ) from None
 
 
@@ -92,5 +96,7 @@ def positive(text: str | None, what: str) -> float:
     """A number above zero that the format must give, such as "sampling rate"; raises UnreadableRecording."""
     value = number(text)
     if value is None or value <= 0:
-        raise UnreadableRecording(f"The file does not say its {what}", "export it again with all of its fields")
+        raise UnreadableRecording(
+            f"The file does not say its {what}", "export it again with all of its fields", "unknown_scale"
+        )
     return value
