@@ -10,7 +10,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cmr, ecg, echo, serving
+from benchmarks import cmr, ecg, echo, ingest, serving
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 def main() -> int:
     """Measure everything; 1 if a bar is missed."""
     machine = f"{platform.machine()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 1024**3:.0f} GiB"
-    measures = (ecg.measure, echo.measure, cmr.measure, serving.measure)
+    measures = (ecg.measure, echo.measure, cmr.measure, ingest.measure, serving.measure)
     return report([entry | {"machine": machine} for measure in measures for entry in measure()])
 
 

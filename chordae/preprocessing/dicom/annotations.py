@@ -11,11 +11,12 @@ from chordae.preprocessing.dicom import elements
 from chordae.preprocessing.dicom.elements import Buffer
 from chordae.preprocessing.dicom.instance import dataset_start
 
-MOST = 64
-"""Items looked at. Statements and global measurements come first; hundreds of marks in the waveform may follow."""
+MOST = 2000
+"""Items looked at; hundreds of marks in the waveform are usual, and neither text nor numbers."""
 
 _ANNOTATIONS, _CONCEPT, _NUMBER, _TEXT = 0x0040B020, 0x0040A043, 0x0040A30A, 0x00700006
 _CODE, _MEANING = 0x00080100, 0x00080104
+_NUMBER_BYTES, _TEXT_BYTES = b"\x40\x00\x0a\xa3", b"\x70\x00\x06\x00"
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,25 @@ def read_annotations(data: Buffer) -> list[Annotation]:
             return []
         start, length = found[_ANNOTATIONS]
         end = len(data) if length == elements.UNDEFINED else start + length
-        return [_annotation(data, *item, implicit) for item in islice(_items(data, start, end, implicit), MOST)]
+        items = islice(_items(data, start, end, implicit), MOST)
+        return [_annotation(data, *item, implicit) for item in items if _says_something(data, *item)]
     except struct.error:
         return []
 
 
+def _says_something(data: Buffer, start: int, end: int) -> bool:
+    """Whether the item may hold a text or a number; a look for their tags' bytes is all that most items are worth."""
+    return data.find(_TEXT_BYTES, start, end) >= 0 or data.find(_NUMBER_BYTES, start, end) >= 0
+
+
 def _items(data: Buffer, position: int, end: int, implicit: bool) -> Iterator[tuple[int, int]]:
-    """Where the content of each item begins, and where it ends at the latest."""
+    """Where the content of each item begins and ends; with it ends a delimiter, if it has one."""
     while position + 8 <= end:
-        tag, length, value = elements.header(data, position, implicit)
+        tag, _, value = elements.header(data, position, implicit)
         if tag != elements.ITEM:
             return
-        yield value, end if length == elements.UNDEFINED else value + length
         position = elements.skip(data, position, implicit)
+        yield value, position
 
 
 def _fields(data: Buffer, position: int, end: int, implicit: bool) -> Iterator[tuple[int, int, int]]:

@@ -36,10 +36,19 @@ def header(data: Buffer, position: int, implicit: bool = False) -> tuple[int, in
 
 def skip(data: Buffer, position: int, implicit: bool = False) -> int:
     """The offset behind the element or item at `position`; sequences of undefined length (PS3.5 7.5) too."""
+    unpack, unpack_length = _HEADER.unpack_from, _LENGTH.unpack_from
     depth = 0
-    while True:
-        tag, length, position = header(data, position, implicit)
-        if tag in (ITEM_END, SEQUENCE_END):
+    while True:  # `header` written out: it is called for every element of every nested item
+        group, element, vr, length = unpack(data, position)
+        if implicit or group == 0xFFFE:
+            (length,) = unpack_length(data, position + 4)
+            position += 8
+        elif vr in _LONG_LENGTH_VRS:
+            (length,) = unpack_length(data, position + 8)
+            position += 12
+        else:
+            position += 8
+        if group == 0xFFFE and element != 0xE000:  # the end of an item or of a sequence
             depth -= 1
         elif length == UNDEFINED:
             depth += 1

@@ -62,7 +62,7 @@ _VRS = {keyword: dictionary_VR(tag) for tag, keyword in _KEYWORDS.items()}
 _PIXEL_DATA = 0x7FE00010
 MAX_FRAMES = 20_000
 """Ten minutes of ultrasound; what claims more is damaged."""
-_META_LENGTH, _SYNTAX = 0x00020000, 0x00020010
+_META_LENGTH, _SYNTAX = b"\x02\x00\x00\x00UL\x04\x00", b"\x02\x00\x10\x00UI"
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,11 @@ class Instance:
         return tuple(v for v in self.values.get(keyword, ()) if isinstance(v, float) and math.isfinite(v))
 
     def number(self, keyword: str) -> float | None:
-        """The first value as a number, if there is one."""
-        return next(iter(self.numbers(keyword)), None)
+        """The first value as a finite number, if there is one."""
+        for value in self.values.get(keyword, ()):
+            if isinstance(value, float) and math.isfinite(value):
+                return value
+        return None
 
     @property
     def frames(self) -> int:
@@ -203,17 +206,23 @@ def dataset_start(data: Buffer) -> tuple[str, int, bool]:
     """
     if data[128:132] != b"DICM":
         return str(ImplicitVRLittleEndian), 0, _implicit(data, 0)
-    syntax, position = "", 132
-    while position < len(data) and data[position : position + 2] == b"\x02\x00":
-        tag, length, start = elements.header(data, position)
-        if tag == _SYNTAX:
-            syntax = data[start : start + length].rstrip(b"\0 ").decode("ascii", "replace")
-        position = start + length
+    end = 132
+    if data[132:140] == _META_LENGTH:
+        end = 144 + int.from_bytes(data[140:144], "little")
+    else:  # a writer that left out what it must not
+        while data[end : end + 2] == b"\x02\x00":
+            _, length, start = elements.header(data, end)
+            end = start + length
+    # before it stand a version and two UIDs, in which these bytes cannot be
+    at, syntax = data.find(_SYNTAX, 132, end), ""
+    if at >= 0:
+        length = int.from_bytes(data[at + 6 : at + 8], "little")
+        syntax = data[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace")
     if syntax == DeflatedExplicitVRLittleEndian:  # a small file may unpack to any size
         raise UnreadableRecording("The DICOM file is deflated", "export it as Explicit VR Little Endian", "encoding")
     if syntax == ExplicitVRBigEndian:
         raise UnreadableRecording("The DICOM file is big-endian", "export it as Explicit VR Little Endian", "encoding")
-    return syntax, position, _implicit(data, position)
+    return syntax, end, _implicit(data, end)
 
 
 def _implicit(data: Buffer, position: int) -> bool:

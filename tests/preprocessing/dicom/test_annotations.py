@@ -19,7 +19,9 @@ from chordae.preprocessing.ecg import read_ecg
 
 def by_pydicom(path: Path) -> list[Annotation]:
     found = []
-    for item in pydicom.dcmread(path).WaveformAnnotationSequence[:64]:
+    for item in pydicom.dcmread(path).WaveformAnnotationSequence:
+        if "UnformattedTextValue" not in item and "NumericValue" not in item:
+            continue  # a mark in the waveform
         concepts = item.get("ConceptNameCodeSequence") or [Dataset()]
         value = item.get("NumericValue")
         found.append(
