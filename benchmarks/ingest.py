@@ -5,10 +5,12 @@ and with two, in turns. The clock runs from the first study's end to the last on
 some seconds a batch, is not what is compared. A worker uses one thread, since Ray reserves one core for it.
 """
 
+import itertools
 import shutil
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,7 +25,7 @@ from chordae.platform.settings import ClusterSettings, IngestSettings, Settings
 from chordae.preprocessing import dicom
 from chordae.preprocessing.pipeline import Outcome, ingest
 
-ECGS, ECHOS, CLIPS, ROUNDS = 240, 120, 3, 3
+ECGS, ECHOS, CLIPS, ROUNDS = 200, 100, 3, 4
 MiB = 1024**2
 ALLOWED_MIB = 400
 """And twice the largest study's chosen frames."""
@@ -40,11 +42,14 @@ def measure() -> list[dict[str, object]]:
             frames = make_corpus(landing)
             speeds: dict[int, list[float]] = {1: [], 2: []}
             peaks = []
-            for number in range(ROUNDS):
+            for number in range(ROUNDS + 1):
                 for workers, seen in speeds.items():
                     speed, peak = _run(Path(folder) / f"var-{number}-{workers}", landing, workers)
-                    seen.append(speed)
                     peaks.append(peak)
+                    if number:  # the first round warms up
+                        seen.append(speed)
+                if number:
+                    print(f"round {number}: {speeds[1][-1]:.1f}/s with one worker, {speeds[2][-1]:.1f}/s with two")
     finally:
         ray.shutdown()
     one, two = median(speeds[1]), median(speeds[2])
@@ -124,13 +129,24 @@ class _Memory(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        while not self._ended.wait(1):  # looking costs time too
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    if "MapWorker" in process.name():
-                        self.peak = max(self.peak, _high_water(process.pid))
-                except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-                    continue
+        workers: set[int] = set()
+        for second in itertools.count():
+            if self._ended.wait(1):
+                return
+            if second % 4 == 0:  # looking for them takes time from them
+                workers = _workers()
+            for pid in workers:
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    self.peak = max(self.peak, _high_water(pid))
+
+
+def _workers() -> set[int]:
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "MapWorker" in process.name():
+                found.add(process.pid)
+    return found
 
 
 def _high_water(pid: int) -> int:
