@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from chordae.preprocessing.dicom import elements
 from chordae.preprocessing.dicom.elements import Buffer
 from chordae.preprocessing.dicom.instance import dataset_start
+from chordae.preprocessing.dicom.nested import Span, fields, items, span, text
 
 MOST = 2000
 """Items looked at; hundreds of marks in the waveform are usual, and neither text nor numbers."""
@@ -40,60 +40,29 @@ def read_annotations(data: Buffer) -> list[Annotation]:
         found = elements.scan(data, position, implicit, {_ANNOTATIONS}, _ANNOTATIONS)
         if _ANNOTATIONS not in found:
             return []
-        start, length = found[_ANNOTATIONS]
-        end = len(data) if length == elements.UNDEFINED else start + length
-        items = islice(_items(data, start, end, implicit), MOST)
-        return [_annotation(data, *item, implicit) for item in items if _says_something(data, *item)]
+        every = islice(items(data, span(data, *found[_ANNOTATIONS]), implicit), MOST)
+        return [_annotation(data, item, implicit) for item in every if _says_something(data, item)]
     except struct.error:
         return []
 
 
-def _says_something(data: Buffer, start: int, end: int) -> bool:
+def _says_something(data: Buffer, item: Span) -> bool:
     """Whether the item may hold a text or a number; a look for their tags' bytes is all that most items are worth."""
-    return data.find(_TEXT_BYTES, start, end) >= 0 or data.find(_NUMBER_BYTES, start, end) >= 0
+    return data.find(_TEXT_BYTES, *item) >= 0 or data.find(_NUMBER_BYTES, *item) >= 0
 
 
-def _items(data: Buffer, position: int, end: int, implicit: bool) -> Iterator[tuple[int, int]]:
-    """Where the content of each item begins and ends; with it ends a delimiter, if it has one."""
-    while position + 8 <= end:
-        tag, _, value = elements.header(data, position, implicit)
-        if tag != elements.ITEM:
-            return
-        position = elements.skip(data, position, implicit)
-        yield value, position
+def _annotation(data: Buffer, item: Span, implicit: bool) -> Annotation:
+    found = fields(data, item, implicit)
+    concept: dict[int, Span] = {}
+    if _CONCEPT in found:
+        for code in items(data, found[_CONCEPT], implicit):
+            concept = fields(data, code, implicit)
+    value = _number(text(data, found, _NUMBER))
+    return Annotation(text(data, found, _TEXT), text(data, concept, _CODE), text(data, concept, _MEANING), value)
 
 
-def _fields(data: Buffer, position: int, end: int, implicit: bool) -> Iterator[tuple[int, int, int]]:
-    """Tag, offset and end of the values of one item's elements."""
-    while position + 8 <= end:
-        tag, length, value = elements.header(data, position, implicit)
-        if tag == elements.ITEM_END:
-            return
-        yield tag, value, end if length == elements.UNDEFINED else value + length
-        position = elements.skip(data, position, implicit)
-
-
-def _annotation(data: Buffer, start: int, end: int, implicit: bool) -> Annotation:
-    text = code = meaning = ""
-    value: float | None = None
-    for tag, begin, stop in _fields(data, start, end, implicit):
-        if tag == _TEXT:
-            text = _text(data, begin, stop)
-        elif tag == _CONCEPT:
-            for item in _items(data, begin, stop, implicit):
-                fields = {tag: _text(data, *where) for tag, *where in _fields(data, *item, implicit)}
-                code, meaning = fields.get(_CODE, ""), fields.get(_MEANING, "")
-        elif tag == _NUMBER:
-            value = _number(_text(data, begin, stop))
-    return Annotation(text, code, meaning, value)
-
-
-def _text(data: Buffer, begin: int, stop: int) -> str:
-    return bytes(data[begin : min(stop, begin + 1024)]).decode("latin-1").strip("\0 ")
-
-
-def _number(text: str) -> float | None:
+def _number(written: str) -> float | None:
     try:
-        return float(text.split("\\")[0])
+        return float(written.split("\\")[0])
     except ValueError:
         return None
