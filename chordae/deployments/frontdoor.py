@@ -26,7 +26,8 @@ Replicas = Mapping[str, Sequence[int]]  # service -> ports of its replicas on th
 def configuration(settings: Settings, replicas: Replicas) -> str:
     """HAProxy's configuration file (HAProxy 2.8 configuration manual)."""
     gateway = settings.gateway
-    longest = max(gateway.replicas.drain_timeout_s, *(e.replicas.drain_timeout_s for e in settings.experts.values()))
+    drains = [gateway.replicas.drain_timeout_s, *(e.replicas.drain_timeout_s for e in settings.experts.values())]
+    longest = max(gateway.request_timeout_s, *drains) + 5  # also how long a reload waits for answers under way
     tls = f" ssl crt {_quoted(gateway.tls_certificate)}" if gateway.tls_certificate else ""
     timeout = f"{gateway.request_timeout_s * 1000:.0f}ms"
     lines = [
@@ -41,6 +42,7 @@ def configuration(settings: Settings, replicas: Replicas) -> str:
         f"  timeout queue {timeout}",
         "  timeout http-request 30s",
         "  option forwardfor",
+        "  option abortonclose",  # who has hung up while waiting is not served
         *(f"  errorfile {status} {_quoted(_error_file(settings, status))}" for status in _REFUSALS),
     ]
     for service in settings.outer_ports():
@@ -95,11 +97,12 @@ def prepare(settings: Settings, replicas: Replicas) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     for status, (reason, told) in _REFUSALS.items():
         _error_file(settings, status).write_bytes(_refusal(status, reason, told))
-    path = directory / "haproxy.cfg"
-    path.write_text(configuration(settings, replicas))
-    check = subprocess.run([get_haproxy_binary(), "-c", "-f", str(path)], capture_output=True, text=True, check=False)  # noqa: S603
+    path, fresh = directory / "haproxy.cfg", directory / "haproxy.new"
+    fresh.write_text(configuration(settings, replicas))
+    check = subprocess.run([get_haproxy_binary(), "-c", "-f", str(fresh)], capture_output=True, text=True, check=False)  # noqa: S603
     if check.returncode:
         raise BadSettings("HAProxy refuses its configuration", " ".join(check.stderr.split())[-300:])
+    fresh.replace(path)
     return path
 
 
@@ -108,7 +111,8 @@ def start(settings: Settings, replicas: Replicas) -> subprocess.Popen[bytes]:
     path = prepare(settings, replicas)
     with path.with_suffix(".log").open("ab") as log:
         command = [get_haproxy_binary(), "-W", "-db", "-f", str(path)]  # -W: a master that can reload its worker
-        return subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_end_with_parent)  # noqa: S603
+        # a group of its own: Ctrl-C in the terminal is for the supervisor, which lets running answers finish
+        return subprocess.Popen(command, stdout=log, stderr=log, process_group=0, preexec_fn=_end_with_parent)  # noqa: S603
 
 
 def aim(door: subprocess.Popen[bytes], settings: Settings, replicas: Replicas) -> None:

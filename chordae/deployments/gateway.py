@@ -94,7 +94,7 @@ class Gateway:
     @api.get("/media/{media_id}")
     async def picture(self, media_id: str) -> FileResponse:
         """The picture of that id."""
-        return FileResponse(self._media.path(media_id), media_type="image/png")
+        return FileResponse(self._media.path(media_id))
 
     async def _describe(self) -> dict[str, dict[str, Any]]:
         """Every expert's card by modality; the last ones seen give the models their names."""

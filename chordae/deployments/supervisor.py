@@ -131,11 +131,21 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
         _wait_for_health(settings, door, stop)
 
         def look_after() -> None:
-            nonlocal seen
-            with suppress(ray.exceptions.RayError):  # while Serve's controller is replaced, its replicas go on
-                if (now := replicas.listening(settings)) != seen:
+            nonlocal seen, door
+            try:
+                if door is None or door.poll() is not None:
+                    tell("HAProxy had ended: starting it again")
+                    door = frontdoor.start(settings, seen)
+                    tell("ready")
+                now = replicas.listening(settings)
+                if now != seen:
                     frontdoor.aim(door, settings, now)
                     seen = now
+            except ray.exceptions.RayError:
+                return  # while Serve's controller is replaced, its replicas go on
+            except (ChordaeError, OSError) as error:
+                # what runs goes on as it is; tried again in a second
+                tell(f"HAProxy cannot be aimed anew ({error.__class__.__name__}): see {settings.data_dir / 'haproxy'}")
 
         yield look_after
     finally:

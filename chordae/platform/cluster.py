@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 from chordae.platform.settings import ClusterSettings
 
@@ -25,6 +26,7 @@ def start_ray(cluster: ClusterSettings) -> bool:
 
     if ray.is_initialized():
         return False
+    _keep_token_private()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     if cluster.address is None:
         ray.init(
@@ -37,9 +39,17 @@ def start_ray(cluster: ClusterSettings) -> bool:
         )
     else:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    _keep_token_private()
     for number, handler in handlers.items():  # Ray's own end the process without cleaning up
         signal.signal(number, handler)
     return True
+
+
+def _keep_token_private() -> None:
+    """Ray writes its token readable by all."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.is_file() and token.stat().st_uid == os.getuid():
+        token.chmod(0o600)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

@@ -39,6 +39,7 @@ class UnreadableRecording(BadInput):
 
     def __init__(self, problem: str, remedy: str, reason: str) -> None:
         super().__init__(problem, remedy)
+        self.args = (problem, remedy, reason)  # from which a copy in another process is made
         self.reason = reason
 
 

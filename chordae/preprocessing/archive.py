@@ -9,20 +9,26 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import resource
 import stat
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import IO
+from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
+from typing import IO, Self
 
 from chordae.platform.errors import ChordaeError, UnreadableRecording
 
 Buffer = bytes | mmap.mmap
 
 MiB = 1024 * 1024
+
+UNFINISHED = {".part", ".partial", ".filepart", ".tmp"}
+"""Endings under which transfers write what is still arriving."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,18 @@ def members(path: Path, limits: Limits = Limits()) -> Iterator[Member]:
     Raises:
         UnreadableRecording: nothing there, a damaged, encrypted or nested archive, an unsafe name, or over a limit.
     """
+    _allow_many_files()
     try:
         if path.is_dir():
             yield from _folder(path, limits)
             return
+        if not path.is_file():
+            raise UnreadableRecording("There is no such file or folder", "check the path", "missing")
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
+        if error.errno in _FAULTS_OF_THE_MACHINE:
+            raise
         problem = f"The study cannot be opened ({error.strerror})"
         raise UnreadableRecording(problem, "check the path", "missing") from None
     if not head:
@@ -73,10 +84,21 @@ def members(path: Path, limits: Limits = Limits()) -> Iterator[Member]:
         yield Member(path.name, data)
 
 
+@cache
+def _allow_many_files() -> None:
+    """A mapped file holds a descriptor, and systems allow 1024 unless asked; a CMR study has thousands of files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def is_archive(head: bytes) -> bool:
     """Whether a file that begins so is one of the archives read here."""
     return head[:4] in (b"PK\x03\x04", b"PK\x05\x06") or _is_tar(head)
 
+
+_FAULTS_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
 
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
 
@@ -96,8 +118,8 @@ def _guarded(found: Iterator[Member]) -> Iterator[Member]:
             "The archive is encrypted or compressed in an unusual way", "send a plain .zip or .tgz", "encrypted"
         ) from None
     except Exception as error:  # tarfile, zipfile and zlib raise anything for damage, and quote names
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk is full, say: not the archive's fault
+        if isinstance(error, OSError) and error.errno in _FAULTS_OF_THE_MACHINE:
+            raise  # not the archive's fault
         raise UnreadableRecording("The archive is damaged or cut off", "export or copy it again", "truncated") from None
 
 
@@ -107,27 +129,49 @@ def _folder(path: Path, limits: Limits) -> Iterator[Member]:
     for folder, folders, files in os.walk(path):  # does not follow links
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if name.startswith(".") or name.endswith((".part", ".tmp")):
-                continue  # a system's own, or still arriving
+            if _left_out(name):
+                continue
             file = os.path.join(folder, name)  # noqa: PTH118
             if (data := _mapped(file)) is not None:
                 budget.spend(len(data))
                 yield Member(file[start:], data)
 
 
+class _Strict(tarfile.TarInfo):
+    """Headers of which a damaged one is an error: tarfile takes it for the end, and the rest of the study is lost."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise  # the block of zeros that ends an archive
+        except HeaderError:
+            raise ReadError("damaged") from None
+
+    def _proc_member(self, tarfile: tarfile.TarFile) -> Self:
+        # tarfile unpacks long names itself, before anybody has counted them
+        if not self.isreg() and self.size > MiB:
+            raise _bomb()
+        return super()._proc_member(tarfile)  # type: ignore[misc,no-any-return]
+
+
 def _tar(path: Path, limits: Limits) -> Iterator[Member]:
     budget = _Budget(limits, packed=path.stat().st_size)
-    with tarfile.open(path, "r|*") as archive:
+    with tarfile.open(path, "r|*", tarinfo=_Strict) as archive:
         for entry in archive:
+            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header it has seen
             _refuse_unsafe(entry.name)
+            budget.spend(0 if entry.isdir() else entry.size)  # a header may promise what no disk holds
             if entry.isdir():
                 continue
             if not entry.isreg():
                 raise UnreadableRecording("The archive holds a link or a device", "send plain files", "unsafe_archive")
-            budget.spend(entry.size)  # before it is unpacked: a header may promise what no disk holds
             file = archive.extractfile(entry)
             if file is not None and entry.size:
-                yield _member(entry.name, _read(file, entry.size), budget)
+                data = _read(file, entry.size)
+                if not _left_out(entry.name):
+                    yield _member(entry.name, data, budget)
         budget.tell_empty()
 
 
@@ -136,18 +180,28 @@ def _zip(path: Path, limits: Limits) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             _refuse_unsafe(entry.filename)
-            if entry.is_dir():
+            budget.spend(0 if entry.is_dir() else entry.file_size)
+            if entry.is_dir() or _left_out(entry.filename):
                 continue
             if entry.flag_bits & 1:
                 raise UnreadableRecording("The archive is encrypted", "send it without a password", "encrypted")
             if entry.external_attr >> 28 not in (0, 0o10):  # the upper bits are Unix's file type; 0o10: a plain file
                 raise UnreadableRecording("The archive holds a link or a device", "send plain files", "unsafe_archive")
-            budget.spend(entry.file_size)
             with archive.open(entry) as file:
                 data = _read(file, entry.file_size)
             if data:
                 yield _member(entry.filename, data, budget)
         budget.tell_empty()
+
+
+def _left_out(name: str) -> bool:
+    """A system's own files, and what is still arriving."""
+    path = PurePosixPath(name)
+    return path.name.startswith(".") or "__MACOSX" in path.parts or path.suffix.lower() in UNFINISHED
+
+
+def _bomb() -> UnreadableRecording:
+    return UnreadableRecording("The archive unpacks to far more than it holds", "pack it again", "bomb")
 
 
 def _member(name: str, data: bytes, budget: _Budget) -> Member:
@@ -205,7 +259,7 @@ class _Budget:
             raise UnreadableRecording(f"The study is larger than {limits.bytes // MiB} MiB", "split it", "too_large")
         # a whole MiB is allowed in any case: a few empty images compress to almost nothing
         if self._packed is not None and self._bytes > max(self._packed * limits.expansion, MiB):
-            raise UnreadableRecording("The archive unpacks to far more than it holds", "pack it again", "bomb")
+            raise _bomb()
 
     def keep(self, data: bytes) -> Buffer:
         if self._bytes <= self._limits.in_memory:

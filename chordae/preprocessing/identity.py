@@ -59,21 +59,40 @@ def load_site(name: str, directory: Path) -> Site:
     return Site(name, bytes.fromhex(text))
 
 
+LARGEST_NUMBER = 99_999
+"""Numbers of series and images; larger ones could be dates or identifiers."""
+
+
+def harmless_number(number: float | None) -> int | None:
+    """A number of a series or an image, as an integer; None for one that could tell who or when."""
+    return int(number) if number is not None and 0 <= number <= LARGEST_NUMBER else None
+
+
 def patient_and_study(instances: Iterable[Instance]) -> tuple[str, str]:
     """The one patient and the study that all these objects belong to, as one string each for `Site.pseudonym`.
 
     Raises:
         UnreadableRecording: they belong to several patients.
     """
-    patients, studies = set[str](), set[str]()
+    patients, studies = set[tuple[str, str]](), set[str]()
     for instance in instances:
-        found = [str(value).strip() for value in instance.identifiers.get("PatientID", ())]
-        found = [value for value in found if value]
-        if found:
-            patients.add("\\".join(found))
+        patients |= _patient(instance)
         studies.update(str(value) for value in instance.identifiers.get("StudyInstanceUID", ()))
-    if len(patients) > 1:
+    by_number = {who for kind, who in patients if kind == "PatientID"}
+    by_name = {who for kind, who in patients if kind == "PatientName"}
+    if len(by_number) > 1 or len(by_name) > 1:
         raise UnreadableRecording(
-            f"The study holds images of {len(patients)} patients", "send one patient at a time", "mixed_patients"
+            f"The study holds images of {max(len(by_number), len(by_name))} patients",
+            "send one patient at a time",
+            "mixed_patients",
         )
-    return next(iter(patients), ""), "\\".join(sorted(studies))
+    return next(iter(by_number or by_name), ""), "\\".join(sorted(studies))
+
+
+def _patient(instance: Instance) -> set[tuple[str, str]]:
+    """Whose an object is: by number, where there is none by name and birth date, where there is neither by nothing."""
+    for keywords in (("PatientID",), ("PatientName", "PatientBirthDate")):
+        values = [str(value).strip() for keyword in keywords for value in instance.identifiers.get(keyword, ())]
+        if any(values):
+            return {(keywords[0], "\\".join(values))}
+    return set()

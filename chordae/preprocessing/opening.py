@@ -99,8 +99,9 @@ def _recording(files: Sequence[Member], alone: bool) -> tuple[Member, ...]:
     candidates = [file for file in files if is_dicom(file.data) or Path(_name(file)).suffix.lower() in _ECG_NAMES]
     headers = [file for file in candidates if _name(file).lower().endswith(".hea")]
     if len(headers) == 1:
-        stem = Path(_name(headers[0])).stem
-        return (headers[0], *(f for f in candidates if f is not headers[0] and Path(_name(f)).stem == stem))
+        others = [file for file in candidates if file is not headers[0]]
+        if all(_name(file).lower().endswith((".dat", ".mat")) for file in others):
+            return (headers[0], *(file for file in files if file is not headers[0]))  # the header names its signals
     if len(candidates) > 1:
         raise UnreadableRecording("There are several ECGs in one study", "send one at a time", "mixed_studies")
     return tuple(candidates)

@@ -87,6 +87,7 @@ def ingest(
         while watch and not stop.is_set():
             run.offer(quiet.complete(sources, time.monotonic()))
             run.work(wait_for_others=False)
+            audience.stage("watching for more")
             stop.wait(min(settings.ingest.quiet_s / 4, 10))
             sources = list(finder.find(paths))
         return run.left

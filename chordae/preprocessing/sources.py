@@ -19,11 +19,10 @@ from typing import Literal
 
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.platform.ledger import Offer
-from chordae.preprocessing.archive import is_archive, members
+from chordae.preprocessing.archive import UNFINISHED, is_archive, members
 from chordae.preprocessing.dicom import is_dicom, read_instance
 from chordae.preprocessing.identity import Site
 
-UNFINISHED = (".part", ".partial", ".filepart", ".tmp")
 _WAVEFORM = b"1.2.840.10008.5.1.4.1.1.9."
 """What the SOP classes of DICOM waveforms begin with (PS3.4 B.5); it stands in a file's first few hundred bytes."""
 _ECG_NAMES = {".npy", ".xml", ".hea", ".dat", ".mat", ".scp"}

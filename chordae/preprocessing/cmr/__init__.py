@@ -20,6 +20,7 @@ from chordae.preprocessing.cmr.series import stacks
 from chordae.preprocessing.cmr.window import eight_bits, shrunk
 from chordae.preprocessing.dicom import Instance
 from chordae.preprocessing.grid import Grid, Layout, PreparedVideo
+from chordae.preprocessing.identity import harmless_number
 
 PREPROCESSING_VERSION = "cmr-1"
 """Part of a media digest: raise it whenever the same study would give other pixels."""
@@ -114,10 +115,10 @@ def _facts(tile: Tile, numbers: Sequence[int]) -> dict[str, object]:
     return {
         "sequence": one.label.value,
         "view": one.view,
-        "series": one.stack.number,
+        "series": harmless_number(one.stack.number),
         "slice": {"number": tile.number, "of": tile.of},
         "phases": {"numbers": [number + 1 for number in numbers], "of": len(tile.phases)},
-        "images": [picture.number for picture in shown],
+        "images": [harmless_number(picture.number) for picture in shown],
         # of multi-frame objects, in which all images have one number
         **({"image_frames": [picture.frame + 1 for picture in shown]} if shown[0].instance.frames > 1 else {}),
     }
@@ -125,7 +126,7 @@ def _facts(tile: Tile, numbers: Sequence[int]) -> dict[str, object]:
 
 def _series(one: Routed) -> dict[str, object]:
     return {
-        "series": one.stack.number,
+        "series": harmless_number(one.stack.number),
         "sequence": one.label.value,
         "told_by": one.basis,
         "rule": one.rule,

@@ -54,7 +54,8 @@ _SEQUENCES = (
     (_S.TI_SCOUT, r"\bti ?(scout|finder|test|find|sear)|scout ti|look ?lock|\bcine ir\b|tiscout"),
     (
         _S.CALIBRATION,
-        r"calib|ref ?scan|sense ?ref|\bshim|freq\w* ?(scout|adj)|\badj\b|coil ?survey|\basset\b|noise|b0 ?map",
+        r"calib|ref ?scan|sense ?ref|\bshim|freq\w* ?(scout|adj)|\badj\b|coil ?survey|\bnoise\b|b0 ?map|"
+        r"\basset ?(cal|scan)|^asset$",
     ),
     (
         _S.LOCALISER,
@@ -82,8 +83,8 @@ _SEQUENCES = (
     ),
     (
         _S.PHASE_CONTRAST,
-        r"flow\b|\bqf\b|qflow|phase ?contrast|contraste de phase|\bpc\b|\bcine ?pc|\bfastcine ?pc|venc|\bfluss|\bflux|"
-        r"\bpca\b|pcmr|velocity|\bfl2d\w* v\d+|thru|through ?plane",
+        r"(?<!out)(?<!in)flow\b|\bqf\b|qflow|phase ?contrast|contraste de phase|\bpc\b|\bcine ?pc|\bfastcine ?pc|venc|"
+        r"\bfluss|\bflux|\bpca\b|pcmr|velocity|\bfl2d\w* v\d+|thru|through ?plane",
     ),
     (_S.ANGIOGRAPHY, r"\bmra\b|angio|\btwist|\btricks|whole ?heart|coronar(y|ies)|\bnavigator"),
     (_S.CINE, r"\bcine|\bkino|kinetic|\bfunction|\bfunktion|fastcard|\bretro\b|\btf2d\d*\b"),

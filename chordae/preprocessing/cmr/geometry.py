@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 Vector = tuple[float, float, float]
 
@@ -17,6 +16,8 @@ APEX: Vector = (0.62, -0.55, -0.56)
 """Base to apex of a typical heart; unit length."""
 
 SAME_LEVEL_MM = 1.0
+SAME_SLICE_MM = 0.2
+"""Interpolated 3D stacks have slices half a millimetre apart: nearer than this they are one slice at several times."""
 PARALLEL_DEGREES = 6.0
 PATIENT_PLANE_DEGREES = 12.0
 SHORT_AXIS_DEGREES = 60.0
@@ -63,12 +64,12 @@ def towards_apex(vector: Vector) -> Vector:
     return vector if dot(vector, APEX) >= 0 else (-vector[0], -vector[1], -vector[2])
 
 
-def levels(depths: Sequence[float]) -> list[list[int]]:
-    """Indices of images by level, those in order of depth (mm along the normal)."""
+def levels(depths: Sequence[float], apart: float = SAME_LEVEL_MM) -> list[list[int]]:
+    """Indices of images by level, those in order of depth (mm along the normal) and `apart` from the next."""
     order = sorted(range(len(depths)), key=depths.__getitem__)
     found = [order[:1]] if order else []
-    for before, index in pairwise(order):
-        if depths[index] - depths[before] > SAME_LEVEL_MM:
+    for index in order[1:]:
+        if depths[index] - depths[found[-1][0]] > apart:
             found.append([])
         found[-1].append(index)
     return found

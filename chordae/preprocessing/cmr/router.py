@@ -132,7 +132,7 @@ def _by_physics(stack: Stack) -> Decision | None:
     one_beat = _in_one_beat(stack)
     if _three_orientations(stack) and phases <= 3:
         return Label.LOCALISER, "geometry", "orthogonal orientations"
-    if re.search(r"\d*v\d+(in|rl|ap|fh|through)?\b", name) or words(values, "PhaseContrast") == ("YES",):
+    if re.search(r"v\d+(in|rl|ap|fh|through)?\b", name) or words(values, "PhaseContrast") == ("YES",):
         if volumetric and phases >= MIN_CINE_PHASES:
             return Label.FLOW_4D, "physics", "velocity encoding in 3D"
         return Label.PHASE_CONTRAST, "physics", "velocity encoding"

@@ -138,7 +138,9 @@ def _once(instances: Iterable[Instance], set_aside: Counter[str]) -> list[Instan
         uid = _first(instance, "SOPInstanceUID")
         if not uid:
             nameless.append(instance)
-        elif uid in by_uid:
+            continue
+        uid = f"{uid} {instance.number('InstanceNumber')}"  # some anonymisers give all objects one UID
+        if uid in by_uid:
             set_aside["duplicate"] += 1
             by_uid[uid] = min(by_uid[uid], instance, key=lambda one: hashlib.sha256(one.data).digest())
         else:
@@ -293,7 +295,7 @@ def _slices(pictures: list[Picture], across: Vector | None) -> tuple[tuple[Pictu
     if across is None or any(picture.position is None for picture in pictures):
         return tuple(_in_time(part) for part in _by_restart(pictures))
     depths = [geometry.dot(picture.position, across) for picture in pictures if picture.position is not None]
-    return tuple(_in_time([pictures[i] for i in level]) for level in geometry.levels(depths))
+    return tuple(_in_time([pictures[i] for i in level]) for level in geometry.levels(depths, geometry.SAME_SLICE_MM))
 
 
 def _by_restart(pictures: list[Picture]) -> list[list[Picture]]:
@@ -306,14 +308,21 @@ def _by_restart(pictures: list[Picture]) -> list[list[Picture]]:
     return found
 
 
+JITTER_MS = 50.0
+"""Repetitions at the same moment of the beat have trigger times that differ by less: no phases of a beat do."""
+
+
 def _in_time(pictures: list[Picture]) -> tuple[Picture, ...]:
-    """By trigger time, else temporal position, else number.
+    """By trigger time, where it tells, else temporal position, else number.
 
     Repetitions, each of them its own acquisition, go by these: their trigger times say when in a beat, not in which.
     """
     if _are_acquisitions(pictures):
         return tuple(sorted(pictures, key=lambda p: (p.acquisition or 0.0, p.number, p.uid, p.frame)))
     triggers, positions = {p.trigger for p in pictures}, {p.temporal for p in pictures}
+    within_ms = max(p.trigger or 0.0 for p in pictures) - min(p.trigger or 0.0 for p in pictures)
+    if None not in positions and len(positions) == len(pictures) and within_ms < JITTER_MS:
+        return tuple(sorted(pictures, key=lambda p: p.temporal or 0.0))
     by_trigger = None not in triggers and len(triggers) > 1
     by_position = None not in positions
     return tuple(

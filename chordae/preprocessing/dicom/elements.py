@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Buffer = bytes | mmap.mmap
 
 UNDEFINED = 0xFFFFFFFF
+MOST_ELEMENTS = 1_000_000
+"""Of one object; an enhanced one of 10,000 frames has a tenth of that."""
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
 _HEADER, _LENGTH, _IMPLICIT = struct.Struct("<HH2sH"), struct.Struct("<L"), struct.Struct("<HHL")
@@ -96,6 +98,8 @@ def _walk(
         tag = group << 16 | element
         if tag > last:
             break
+        if tag == 0 or len(steps) > MOST_ELEMENTS:  # zeros are read as elements without end
+            raise struct.error("zeros, or more elements than any object has")
         steps.append((position, _IMPLICIT_FORM if implicit else start - position))
         if tag in wanted:
             found[tag] = (start, length)
@@ -114,6 +118,8 @@ def _inside(data: Buffer, position: int, implicit: bool, steps: list[tuple[int, 
     depth = 1
     while depth:
         tag, length, start = header(data, position, implicit)
+        if tag == 0 or len(steps) > MOST_ELEMENTS:
+            raise struct.error("zeros, or more elements than any object has")
         steps.append((position, _IMPLICIT_FORM if implicit or tag >> 16 == 0xFFFE else start - position))
         if tag in (ITEM_END, SEQUENCE_END):
             depth -= 1

@@ -81,8 +81,11 @@ def _native(instance: Instance, frame: int, rows: int, columns: int) -> Frame:
     dtype = np.dtype("i1" if signed else "u1") if bits == 8 else np.dtype("<i2" if signed else "<u2")
     photometric = instance.text("PhotometricInterpretation")
     stored = 2 if photometric == "YBR_FULL_422" else samples  # two pixels share their chroma
-    offset, _ = instance.pixels or (0, 0)
+    offset, length = instance.pixels or (0, 0)
     count = rows * columns * stored
+    # beyond the pixel data stand other elements, which may name the patient
+    if length == elements.UNDEFINED or (frame + 1) * count * dtype.itemsize > length:
+        raise UnreadableRecording("The image's pixels are cut off", "export or copy it again", "truncated")
     try:
         flat = np.frombuffer(instance.data, dtype, count, offset + frame * count * dtype.itemsize)
     except ValueError:

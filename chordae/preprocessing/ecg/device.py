@@ -18,6 +18,9 @@ _NUMBER = re.compile(r"\d[\d.,:/-]*")
 _HARMLESS_NUMBER = re.compile(r"\d{1,3}(?:\.\d{1,3}|-\d{1,3})?|[1-9]:[1-9]")
 """A rate, a range, millivolts, "2:1"; three groups of digits, four in a row, hh:mm and anything with "/" are not."""
 
+_SEVERAL_NUMBERS = re.compile(r"(?<![^\W\d_])\d[\d.]*\s+\d|\b\d{2}\.\d{2}\b")
+"""Two numbers in a row, or 03.11: they could be a date or an identifier with blanks or dots in it."""
+
 _SPACE = re.compile(r"\s+")
 
 _WORDS = """
@@ -95,7 +98,9 @@ class DeviceReport:
     def as_json(self) -> dict[str, object]:
         """What there is of it."""
         report = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: list(value) if name == "statements" else value for name, value in report.items() if value}
+        told = {name: list(value) if name == "statements" else value for name, value in report.items()}
+        told["withheld"] = told["withheld"] or None
+        return {name: value for name, value in told.items() if value is not None and value != []}
 
 
 NO_REPORT = DeviceReport()
@@ -128,6 +133,7 @@ def is_impersonal(statement: str) -> bool:
         len(statement) <= MAX_CHARACTERS
         and any(len(word) > 1 and word not in _ALSO_NAMES for word in words)
         and VOCABULARY.issuperset(words)
+        and not _SEVERAL_NUMBERS.search(statement)
         and all(_HARMLESS_NUMBER.fullmatch(number.rstrip(".,:/-")) for number in _NUMBER.findall(statement))
     )
 

@@ -71,7 +71,7 @@ def find_sector(frames: Sequence[Picture], regions: Sequence[Region] = ()) -> Se
     Regions of the header narrow the search where they lie inside the picture: some files have those of a larger one.
     """
     factor = max(1, round(max(frames[0].shape[:2]) / EDGE))
-    small = np.stack([_reduced(frame, factor) for frame in frames])
+    small = _steady(np.stack([_reduced(frame, factor) for frame in frames]))
     brightest = small.max(axis=0)
     range_ = brightest - small.min(axis=0)
     moving = (range_ >= MOVES) & (range_ >= brightest // STEADY)
@@ -98,6 +98,12 @@ def find_sector(frames: Sequence[Picture], regions: Sequence[Region] = ()) -> Se
             continue
         outlines += [(outline + 0.5) * factor - 0.5 for outline in found if len(outline) > 2]
     return Sector(tuple(outlines), found_by) if outlines else None
+
+
+def _steady(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Without frames that differ from the rest all over: where one is black or faded, text would seem to move."""
+    changes = np.abs(frames - np.median(frames, axis=0)).mean(axis=(1, 2))
+    return np.asarray(frames[changes <= 2.0 * np.median(changes) + 0.1], np.uint8)
 
 
 def sane_box(region: Region, rows: int, columns: int) -> bool:

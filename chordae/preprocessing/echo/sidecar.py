@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chordae.preprocessing.dicom import Instance
 from chordae.preprocessing.dicom.regions import COLOUR_FLOW
 from chordae.preprocessing.echo.clips import Clip, is_plane
 from chordae.preprocessing.echo.cycle import Cycle, frame_times
 from chordae.preprocessing.echo.sector import Sector
 from chordae.preprocessing.echo.views import Candidate, has_colour
 from chordae.preprocessing.grid import Layout
-
-LARGEST_NUMBER = 99_999
-"""Of a series or an instance; a longer one may be a date or a patient's number in the wrong place."""
+from chordae.preprocessing.identity import harmless_number
 
 
 def grid_facts(
@@ -49,8 +46,8 @@ def tile_facts(
         "row": place[0],
         "column": place[1],
         "clip": clip.number,
-        "series_number": _small_number(instance, "SeriesNumber"),
-        "instance_number": _small_number(instance, "InstanceNumber"),
+        "series_number": harmless_number(instance.number("SeriesNumber")),
+        "instance_number": harmless_number(instance.number("InstanceNumber")),
         "rank": rank,
         "shows": "colour_doppler" if coloured or has_colour(candidate.thumbnails) else "2d",
         "planes": len(sector.outlines),
@@ -67,8 +64,3 @@ def tile_facts(
             "motion": round(quality.motion, 3),
         },
     }
-
-
-def _small_number(instance: Instance, keyword: str) -> int | None:
-    number = instance.number(keyword)
-    return int(number) if number is not None and 0 <= number <= LARGEST_NUMBER else None

@@ -21,8 +21,7 @@ EVERYTHING = range(LAST + 1)
 
 
 def both_ways(data: bytes) -> None:
-    _, position = instance._meta(data)
-    implicit = not data[position + 4 : position + 6].isalpha()
+    _, position, implicit = instance.dataset_start(data)
     results = []
     for find in (elements.scan, lambda *asked: elements._walk(*asked)[1]):
         try:
