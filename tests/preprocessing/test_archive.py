@@ -193,3 +193,39 @@ def test_damaged_archives_raise_the_projects_own_error_or_read(tmp_path: Path, d
     (tmp_path / "a").write_bytes(raw[: data.draw(st.integers(0, len(raw)))])
     with suppress(ChordaeError):
         read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("damage", ["a byte of it", "all behind it", "it and all behind it"])
+def test_a_damaged_header_in_the_middle_of_a_tar_is_no_end(tmp_path: Path, damage: str) -> None:
+    path = tar(tmp_path / "a.tar", {f"{n}": bytes(1000) for n in range(5)}, "w")
+    raw = bytearray(path.read_bytes())
+    third = 2 * 1536
+    if damage == "a byte of it":
+        raw[third + 20] ^= 0xFF
+    else:
+        raw = raw[: third + (200 if damage == "all behind it" else 0)]
+    path.write_bytes(raw)
+    assert refusal(path) == "truncated"
+
+
+def test_bombs_in_headers_are_refused_too(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tgz", "w:gz", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("x" * 20_000_000))
+    assert refusal(tmp_path / "a.tgz") == "bomb"
+    with tarfile.open(tmp_path / "b.tgz", "w:gz") as archive:
+        for number in range(300):
+            folder = tarfile.TarInfo(f"{number}")
+            folder.type = tarfile.DIRTYPE
+            archive.addfile(folder)
+    assert refusal(tmp_path / "b.tgz", members=200) == "too_large"
+
+
+def test_what_a_system_packs_along_is_left_out(tmp_path: Path) -> None:
+    files = FILES | {"__MACOSX/a/._one.dcm": b"x", ".DS_Store": b"x", "a/late.dcm.filepart": b"x"}
+    assert read(zipped(tmp_path / "a.zip", files)) == FILES
+    assert read(tar(tmp_path / "a.tgz", files)) == FILES
+
+
+def test_a_pipe_is_no_study(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe") == "missing"

@@ -69,3 +69,16 @@ def test_several_patients_in_one_study_are_refused_without_naming_them() -> None
         patient_and_study([image("Doe"), image("Roe")])
     assert refused.value.reason == "mixed_patients"
     assert "oe" not in str(refused.value)
+
+
+def named(name: str) -> Instance:
+    identifiers = {"PatientName": (name,), "StudyInstanceUID": ("1.2.3",)}
+    nothing = MappingProxyType[str, tuple[int, int]]({})
+    return Instance("1.2", False, MappingProxyType({}), MappingProxyType(identifiers), b"", None, nothing)
+
+
+def test_patients_without_a_number_are_told_apart_by_name() -> None:
+    assert patient_and_study([named("Doe"), named("Doe")])[0] == "Doe"
+    with pytest.raises(UnreadableRecording) as refused:
+        patient_and_study([named("Doe"), named("Roe")])
+    assert refused.value.reason == "mixed_patients"

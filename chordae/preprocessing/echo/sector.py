@@ -28,6 +28,8 @@ MOVES = 3
 """Grey levels between the darkest and the brightest of some frames."""
 STEADY = 8
 """What varies by less than such a part of its brightness stands still: JPEG lets text next to speckle tremble."""
+FADES = 0.1
+"""A frame is left out if it is darker or brighter by so much; less does not make text move, as STEADY is an eighth."""
 BRIGHT = 16
 WINDOW = 9
 """Pixels at EDGE. At least half of such a square must move or shine: a line of text, 3 to 5 high, fills a third."""
@@ -101,9 +103,14 @@ def find_sector(frames: Sequence[Picture], regions: Sequence[Region] = ()) -> Se
 
 
 def _steady(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Without frames that differ from the rest all over: where one is black or faded, text would seem to move."""
-    changes = np.abs(frames - np.median(frames, axis=0)).mean(axis=(1, 2))
-    return np.asarray(frames[changes <= 2.0 * np.median(changes) + 0.1], np.uint8)
+    """Without frames that are black or faded as a whole: from them to the others text would seem to move."""
+    usual = np.median(frames, axis=0)
+    bright = usual >= BRIGHT
+    if not bright.any():
+        return frames
+    gains = np.median(frames[:, bright] / usual[bright], axis=1)
+    most = np.sort(gains)[len(gains) // 2]  # one of them, so that one is left
+    return np.asarray(frames[np.abs(gains - most) <= FADES * most], np.uint8)
 
 
 def sane_box(region: Region, rows: int, columns: int) -> bool:

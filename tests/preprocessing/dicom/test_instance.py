@@ -147,3 +147,10 @@ def test_damage_raises_the_projects_own_error_or_nothing(data: st.DataObject) ->
         assert instance.frames >= 1
         assert len(instance.frame_values) >= 1
         instance.sequence("SequenceOfUltrasoundRegions")
+
+
+def test_an_object_that_ends_in_zeros_is_refused_at_once() -> None:
+    head = Path(str(get_testdata_file("MR_small.dcm"))).read_bytes()[:1000]
+    with pytest.raises(UnreadableRecording) as refused:
+        read_instance(head + bytes(64 * 1024 * 1024))
+    assert refused.value.reason == "truncated"

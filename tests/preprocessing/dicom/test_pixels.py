@@ -148,3 +148,10 @@ def test_damaged_images_raise_the_projects_own_error_or_decode(data: st.DataObje
         decode(read_instance(bytes(whole[: data.draw(st.integers(400, len(whole)))])), (0,))
     except ChordaeError as error:
         assert error.remedy
+
+
+def test_what_stands_behind_the_pixels_is_never_shown() -> None:
+    dataset, _ = grey()
+    dataset.NumberOfFrames = 4  # one more than there are
+    dataset.add_new(0xFFFCFFFC, "OB", b"PATIENT SMITH^JOHN" * 40)
+    assert refusal(saved(dataset), 3) == "truncated"

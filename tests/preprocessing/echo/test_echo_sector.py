@@ -88,6 +88,17 @@ def test_text_anywhere_outside_the_fan_changes_not_one_pixel() -> None:
             np.testing.assert_array_equal(outline, same)
 
 
+@pytest.mark.parametrize("brightness", [0.0, 0.8])
+def test_a_frame_that_fades_does_not_make_text_move(brightness: float) -> None:
+    pixels = fan()[::3].copy()
+    for line in range(8):
+        written(pixels, "SMITH JOHN 1956", 2, 10 + 9 * line, 0.4)
+    shown = pixels.copy()
+    pixels[2] = (pixels[2] * brightness).astype(np.uint8)
+    text = (shown.max(0) != fan()[::3].max(0)) & ~fan_mask()
+    assert int((covered(found(pixels)) & text).sum()) == 0
+
+
 def test_a_picture_full_of_text_gives_the_tile_of_one_without() -> None:
     pixels = fan().copy()
     for x, y in text_positions():
