@@ -100,14 +100,13 @@ class Finder:
             files, unfinished, folders = _listed(folder)
         except OSError:  # not to be listed: refused when it is opened
             return [_Found(_source(folder, [], []))]
-        only_others = True
-        for file in files:
-            content = self._content(file)
-            if content.kind == "image":  # one is enough: the others need not be looked into
-                return [_Found(_whole(folder), content.study, frozenset(filter(None, [content.series])))]
-            only_others = only_others and content.kind == "other"
+        contents = [self._content(file) for file in files]
+        images = [content for content in contents if content.kind == "image"]
         below = [found for one in folders for found in self._folder(one)]
-        if only_others and _are_series_of_one_study(below):
+        if images and not _are_studies_of_their_own(contents, below):
+            series = frozenset(image.series for image in images if image.series)
+            return [_Found(_whole(folder), images[0].study, series)]
+        if all(content.kind == "other" for content in contents) and _are_series_of_one_study(below):
             series_of_all = frozenset[str]().union(*(found.series for found in below))
             return [_Found(_whole(folder), below[0].study, series_of_all)]
         return [_Found(source) for source in _single_files(files, unfinished)] + below
@@ -145,6 +144,14 @@ class Quiet:
             if now - since >= self._quiet_s:
                 complete.append(source)
         return complete
+
+
+def _are_studies_of_their_own(contents: list[_Content], below: list[_Found]) -> bool:
+    """Whether a folder's own images are a study each: single-file studies in a landing folder, or one gone astray."""
+    studies = [content.study for content in contents if content.kind == "image"]
+    alone = not any(content.kind == "recording" for content in contents)
+    one_study = alone and len(set(studies)) == 1 and all(found.study in ("", studies[0]) for found in below)
+    return not one_study and len(set(studies)) == len(studies)
 
 
 def _are_series_of_one_study(below: list[_Found]) -> bool:

@@ -77,6 +77,23 @@ def test_a_folder_with_dicom_images_is_one_study_with_all_below(tmp_path: Path, 
     assert names(tmp_path) == ["s", "t"]
 
 
+def test_single_file_studies_in_a_landing_folder_do_not_swallow_the_others(tmp_path: Path, put: Put) -> None:
+    image(tmp_path / "p1" / "1.dcm", "1.2.3", "1.2.3.1")
+    image(tmp_path / "p1" / "2.dcm", "1.2.3", "1.2.3.1")
+    image(tmp_path / "p2" / "1.dcm", "1.2.4", "1.2.4.1")
+    image(tmp_path / "stray.dcm", "1.2.5", "1.2.5.1")
+    assert names(tmp_path) == ["stray.dcm", "p1", "p2"]
+    image(tmp_path / "another.dcm", "1.2.6", "1.2.6.1")
+    put("ecg.npy")
+    assert names(tmp_path) == ["another.dcm", "ecg.npy", "stray.dcm", "p1", "p2"]
+
+
+def test_one_echo_file_beside_an_ecg_are_two_studies(tmp_path: Path, put: Put, echo: bytes) -> None:
+    put("echo.dcm", echo)
+    put("ecg.npy")
+    assert names(tmp_path) == ["ecg.npy", "echo.dcm"]
+
+
 def test_the_series_of_one_study_in_sub_folders_are_one_study(tmp_path: Path) -> None:
     for series in ("1", "2"):
         image(tmp_path / "landing" / "a" / f"series {series}" / "1.dcm", "1.2.3", f"1.2.3.{series}")
