@@ -115,7 +115,7 @@ def _groups(routed: Sequence[Routed]) -> dict[str, list[Line]]:
     cines = lines(Label.CINE)
     across = [line for line in cines if _view(line) == "short axis"]
     along = [line for line in cines if _view(line) in _VIEW_ORDER[1:]]
-    # without geometry nobody can tell short from long axis: the longest line stands for the short-axis cine
+    # neither a name nor geometry tells short from long axis: shown after everything else
     rest = [line for line in cines if line not in across and line not in along]
     flow = lines(Label.PHASE_CONTRAST, of=lambda one: one.stack.component == "phase")
     return {

@@ -6,8 +6,8 @@ import struct
 from dataclasses import dataclass
 from itertools import islice
 
+from chordae.preprocessing.archive import Buffer
 from chordae.preprocessing.dicom import elements
-from chordae.preprocessing.dicom.elements import Buffer
 from chordae.preprocessing.dicom.instance import dataset_start
 from chordae.preprocessing.dicom.nested import Span, fields, items, span, text
 

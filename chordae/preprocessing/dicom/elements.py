@@ -7,14 +7,13 @@ over them is several times faster than parsing them, and what was not parsed can
 from __future__ import annotations
 
 import copy
-import mmap
 import struct
 from collections.abc import Container
 
 import numpy as np
 from numpy.typing import NDArray
 
-Buffer = bytes | mmap.mmap
+from chordae.preprocessing.archive import Buffer
 
 UNDEFINED = 0xFFFFFFFF
 MOST_ELEMENTS = 1_000_000

@@ -19,8 +19,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from chordae.platform.errors import UnreadableRecording
+from chordae.preprocessing.archive import Buffer
 from chordae.preprocessing.dicom import elements
-from chordae.preprocessing.dicom.elements import UNDEFINED, Buffer
+from chordae.preprocessing.dicom.elements import UNDEFINED
 
 Value = tuple[str | float, ...]
 
@@ -31,27 +32,17 @@ IDENTIFIERS = (
 """Read to keep patients and studies apart; never given out as they are."""
 
 ALLOWED = (
-    *("SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "SeriesDescription", "ProtocolName"),
-    *("StudyDescription", "BodyPartExamined", "ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions"),
-    *("MRAcquisitionType", "SequenceName", "PulseSequenceName", "AngioFlag", "EchoTime", "RepetitionTime", "FlipAngle"),
-    *("InversionTime", "TriggerTime", "NominalInterval", "CardiacNumberOfImages", "HeartRate"),
-    *(
-        "NumberOfTemporalPositions",
-        "TemporalPositionIdentifier",
-        "AcquisitionNumber",
-        "SeriesNumber",
-        "InstanceNumber",
-        "EchoNumbers",
-    ),
-    *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing"),
+    *("SOPClassUID", "Modality", "Manufacturer", "SeriesDescription", "ProtocolName", "StudyDescription"),
+    *("BodyPartExamined", "ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions"),
+    *("MRAcquisitionType", "SequenceName", "PulseSequenceName", "EchoTime", "InversionTime", "TriggerTime"),
+    *("NominalInterval", "CardiacNumberOfImages", "HeartRate", "TemporalPositionIdentifier"),
+    *("AcquisitionNumber", "SeriesNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"),
     *("PixelRepresentation", "PlanarConfiguration", "NumberOfFrames", "RescaleSlope", "RescaleIntercept"),
-    *("WindowCenter", "WindowWidth", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
-    *("RWaveTimeVector", "StartTrim", "StopTrim", "TransducerData", "TransducerType", "BurnedInAnnotation"),
-    *("LossyImageCompression", "ReferencedFrameNumber", "ContrastBolusAgent", "AcquisitionContrast"),
-    # of enhanced MR objects (PS3.3 C.8.13.4, C.7.6.18.1), and words about the body part
-    *("EchoPulseSequence", "SteadyStatePulseSequence", "InversionRecovery", "PhaseContrast", "ComplexImageComponent"),
-    *("CardiacSynchronizationTechnique", "RequestedProcedureDescription", "PositionReferenceIndicator"),
+    *("FrameTime", "FrameTimeVector", "CineRate", "RWaveTimeVector", "StartTrim", "StopTrim", "TransducerData"),
+    *("TransducerType", "ContrastBolusAgent", "EchoPulseSequence", "SteadyStatePulseSequence"),
+    *("InversionRecovery", "PhaseContrast", "CardiacSynchronizationTechnique", "RequestedProcedureDescription"),
+    *("PositionReferenceIndicator",),
 )
 """Keywords (PS3.6) whose values this project uses; all else in a header stays unread."""
 
@@ -141,8 +132,6 @@ def read_instance(data: Buffer) -> Instance:
     except (struct.error, IndexError):
         raise _cut_off() from None
     pixels = found.pop(_PIXEL_DATA, None)
-    if pixels is None and any(start + length > len(data) for start, length in found.values() if length != UNDEFINED):
-        raise _cut_off()
     where = {_KEYWORDS[tag]: place for tag, place in found.items()}
     identifiers = {keyword: where.pop(keyword) for keyword in IDENTIFIERS if keyword in where}
     sequences = {keyword: where.pop(keyword) for keyword in _SEQUENCES if keyword in where}
@@ -176,7 +165,9 @@ class _Values(Mapping[str, Value]):
             start, length = self._where[keyword]
             # what is that long is no value that anybody here wants
             raw = b"" if length > _LONGEST else self._data[start : start + length]
-            known = self._known[keyword] = _value(_VRS[keyword], raw)
+            # short values are those of every image of a series; long ones would keep the cache's memory for ever
+            read = _value if len(raw) <= _SHORT else _value.__wrapped__
+            known = self._known[keyword] = read(_VRS[keyword], raw)
         return known
 
     def get(self, keyword: str, default: Any = None) -> Any:  # Mapping's goes through an exception
@@ -231,7 +222,7 @@ def _implicit(data: Buffer, position: int) -> bool:
     return not (vr.isalpha() and vr.isupper())
 
 
-@lru_cache(maxsize=8192)  # most values of a series are those of every image in it
+@lru_cache(maxsize=8192)
 def _value(vr: str, raw: bytes) -> Value:
     if vr in _BINARY:
         code = _BINARY[vr]
@@ -246,7 +237,7 @@ def _value(vr: str, raw: bytes) -> Value:
     return tuple(part.strip("\0 ") for part in parts) if text else ()
 
 
-_LONGEST = 1 << 16
+_LONGEST, _SHORT = 1 << 16, 256
 
 
 def _number(part: str) -> str | float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chordae.preprocessing.archive import Buffer
 from chordae.preprocessing.dicom import elements
-from chordae.preprocessing.dicom.elements import Buffer
 
 Span = tuple[int, int]
 """Where something begins and ends."""

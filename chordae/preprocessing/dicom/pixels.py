@@ -20,6 +20,7 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from chordae.platform.errors import ChordaeError, UnreadableRecording
+from chordae.preprocessing.archive import Buffer
 from chordae.preprocessing.dicom import elements
 from chordae.preprocessing.dicom.instance import Instance
 
@@ -167,5 +168,5 @@ def _in_bgr(instance: Instance, frame: Frame, converted: bool = False) -> Frame:
 
 
 @lru_cache(maxsize=2)
-def _palette(data: elements.Buffer) -> Dataset:
+def _palette(data: Buffer) -> Dataset:
     return pydicom.dcmread(io.BytesIO(data[:]), force=True, stop_before_pixels=True)

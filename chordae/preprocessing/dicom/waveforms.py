@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chordae.platform.errors import UnreadableRecording
+from chordae.preprocessing.archive import Buffer
 from chordae.preprocessing.dicom import elements
-from chordae.preprocessing.dicom.elements import Buffer
 from chordae.preprocessing.dicom.instance import dataset_start
 from chordae.preprocessing.dicom.nested import Span, fields, items, span, text
 
