@@ -24,7 +24,10 @@ LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V
 
 Rhythm = Literal["sinus", "bradycardia", "tachycardia", "atrial fibrillation"]
 Conduction = Literal["normal", "LBBB", "RBBB", "first-degree block"]
-StSegment = Literal["none", "anterior", "inferior"]
+StSegment = Literal["none", "anterior", "inferior", "diffuse"]
+Axis = Literal["normal", "left", "right"]
+Hypertrophy = Literal["none", "left", "right"]
+Morphology = Literal["none", "anterior Q", "inferior Q", "T inversion", "low voltage"]
 RHYTHMS: tuple[Rhythm, ...] = ("sinus", "bradycardia", "tachycardia", "atrial fibrillation")
 CONDUCTIONS: tuple[Conduction, ...] = ("normal", "LBBB", "RBBB", "first-degree block")
 ST_SEGMENTS: tuple[StSegment, ...] = ("none", "anterior", "inferior")
@@ -53,6 +56,12 @@ class EcgLatents(BaseModel):
     pr_ms: int | None
     """Onset of P to onset of QRS; none in atrial fibrillation."""
     qrs_ms: int
+    axis: Axis = "normal"
+    """Of the QRS in the frontal plane: -30 to 90 degrees is normal."""
+    hypertrophy: Hypertrophy = "none"
+    morphology: Morphology = "none"
+    qtc_ms: int = 400
+    """Fridericia."""
 
 
 def sample_latents(
