@@ -181,10 +181,10 @@ def _wall_motion(truth: Truth) -> str | None:
     thickening = truth.measured.thickening
     means = {name: sum(thickening[s - 1] for s in segments) / len(segments) for name, segments in TERRITORIES.items()}
     best, worst = max(means.values()), min(means, key=lambda name: means[name])
-    if means[worst] < 0.5 * best:
+    if means[worst] < 0.66 * best:
         others = [value for name, value in means.items() if name != worst]
-        return WALL_MOTION[worst] if min(others) > 0.65 * best else None
-    if means[worst] < 0.68 * best:
+        return WALL_MOTION[worst] if min(others) > 0.7 * best else None
+    if means[worst] < 0.8 * best:
         return None
     if truth.measured.lv_ef < 47:
         return WALL_MOTION["global"]

@@ -1,0 +1,113 @@
+"""`chordae cohort make`: a site's patients as the files that its machines and doctors write.
+
+A patient's directory is complete when it has `truth.json`, which is written last: a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from chordae.cohort.cmr import write_cmr
+from chordae.cohort.ecg import simulate_ecg
+from chordae.cohort.ecg_files import write_ecg
+from chordae.cohort.echo import write_echo
+from chordae.cohort.identity import Identity
+from chordae.cohort.patient import Patient, draw_patient, patient_rng
+from chordae.cohort.record import make_record
+from chordae.cohort.report import write_report
+from chordae.cohort.sites import SiteProfile
+from chordae.platform.errors import BadInput
+from chordae.platform.files import write_atomically
+from chordae.platform.schemas import Modality
+
+GENERATOR_VERSION = "hearts-1"
+"""Raise it whenever the same site, seed and number would give another patient or other files."""
+MODALITIES: tuple[Modality, ...] = ("ecg", "echo", "cmr")
+TRUTH, COHORT, VIEWS = "truth.json", "cohort.json", "echo-views.json"
+
+
+def make_cohort(
+    site: SiteProfile,
+    patients: int,
+    seed: int,
+    directory: Path,
+    only: Sequence[Modality] = MODALITIES,
+    tell: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write `patients` of a site below `directory`; `tell` hears how many there are.
+
+    Raises:
+        BadInput: the directory holds another cohort.
+    """
+    about = {"site": site.name, "seed": seed, "only": sorted(only), "generator": GENERATOR_VERSION}
+    mark = directory / COHORT
+    if mark.is_file() and {k: v for k, v in json.loads(mark.read_text()).items() if k in about} != about:
+        raise BadInput(f"{directory} holds another cohort", "name another directory, or delete it")
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(
+        mark, (json.dumps(about | {"patients": patients, "profile": site.model_dump()}, indent=1)).encode()
+    )
+    wanted = [
+        number for number in range(1, patients + 1) if not (patient_directory(directory, number) / TRUTH).is_file()
+    ]
+    done = patients - len(wanted)
+    tell(done)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        running = [pool.submit(make_patient, site, seed, number, directory, tuple(only)) for number in wanted]
+        for finished in as_completed(running):
+            finished.result()
+            done += 1
+            tell(done)
+
+
+def patient_directory(cohort: Path, number: int) -> Path:
+    """Where a patient's files lie."""
+    return cohort / "patients" / f"{number:06d}"
+
+
+def make_patient(site: SiteProfile, seed: int, number: int, cohort: Path, only: Sequence[Modality]) -> None:
+    """Write one patient."""
+    patient = draw_patient(site, seed, number)
+    directory = patient_directory(cohort, number)
+    directory.mkdir(parents=True, exist_ok=True)
+    identity = _identity(patient, site, seed, number)
+    if "ecg" in only:
+        rng = patient_rng(site, seed, number, "ecg")
+        write_ecg(simulate_ecg(patient.truth.ecg, rng), site.ecg, identity, directory)
+    if "cmr" in only:
+        write_cmr(patient, site.cmr, identity, patient_rng(site, seed, number, "cmr"), directory / "cmr.tgz")
+    if "echo" in only:
+        rng = patient_rng(site, seed, number, "echo")
+        views = write_echo(patient, site.echo, identity, rng, directory / "echo.tgz")
+        write_atomically(directory / VIEWS, json.dumps(views).encode())
+    rng = patient_rng(site, seed, number, "report")
+    record = make_record(patient.truth, site, rng)
+    write_atomically(directory / "record.json", record.model_dump_json(indent=1).encode())
+    write_atomically(directory / "report.txt", write_report(patient.truth, record, site, rng).encode())
+    write_atomically(directory / TRUTH, patient.truth.model_dump_json(indent=1).encode())
+
+
+def _identity(patient: Patient, site: SiteProfile, seed: int, number: int) -> Identity:
+    """An invented person: the files carry one, so that nothing downstream can rely on there being none."""
+    rng = patient_rng(site, seed, number, "identity")
+    truth = patient.truth
+    when = datetime(2026, 1, 5, 8) + timedelta(minutes=int(rng.integers(0, 300 * 24 * 60)))
+    born = when - timedelta(days=365.25 * truth.age + int(rng.integers(0, 300)))
+    return Identity(
+        patient_id=f"SIM{truth.patient[-16:].upper()}",
+        name=f"SIMULATED^{_NAMES[int(rng.integers(len(_NAMES)))]}",
+        birth_date=f"{born:%Y%m%d}",
+        sex="F" if truth.sex == "female" else "M",
+        study=truth.patient,
+        when=when,
+    )
+
+
+_NAMES = ("ADA", "BRUNO", "CARLA", "DIEGO", "ELENA", "FARID", "GRETA", "HUGO", "INES", "JONAS", "KIRA", "LUCA")
