@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import MofNCompleteColumn, Progress
 from typer.core import TyperGroup
 
 from chordae.console import IngestView, err, out, show_answer, show_counts, show_reading, show_score, show_settings
@@ -37,7 +38,9 @@ app = typer.Typer(cls=_OneLineErrors, no_args_is_help=True, pretty_exceptions_en
 preprocess = typer.Typer(no_args_is_help=True, help="Turn recordings into pictures, without a platform.")
 train = typer.Typer(no_args_is_help=True, help="Make an expert.")
 evaluate = typer.Typer(no_args_is_help=True, help="Judge an expert.")
+cohort = typer.Typer(no_args_is_help=True, help="Simulated patients with known truth.")
 app.add_typer(preprocess, name="preprocess")
+app.add_typer(cohort, name="cohort")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 
@@ -170,6 +173,58 @@ def ingest(
         out.print(f"{left} studies are left for the next run")
     if left and not watch:
         raise typer.Exit(1)
+
+
+Directory = Annotated[Path, typer.Option("-o", "--output", help="Directory to write; a stopped run goes on there.")]
+
+
+@cohort.command("make")
+def cohort_make(
+    patients: Annotated[int, typer.Option(min=1, help="How many.")],
+    output: Directory,
+    site: Annotated[str, typer.Option(help="A profile of configs/sites, or the path of one.")] = "university",
+    seed: Annotated[int, typer.Option(help="The same site, seed and number are the same patient.")] = 1,
+) -> None:
+    """Write simulated patients as a hospital's files: ECG, echo, cardiac MR, record, report, and the truth."""
+    from chordae.cohort.make import make_cohort
+    from chordae.cohort.sites import load_site
+
+    with _counting("patients", patients) as tell:
+        make_cohort(load_site(site), patients, seed, output, tell=lambda done: tell(done, patients))
+    out.print(f"{patients} patients of {site} in {output}", markup=False)
+
+
+@cohort.command("dataset")
+def cohort_dataset(
+    config: Annotated[Path, typer.Argument(help="A file of configs/datasets.")],
+    output: Directory,
+) -> None:
+    """Simulated patients' files through the hospital's preprocessing: what training and evaluation read."""
+    from chordae.learning.datasets import load_dataset_config, make_dataset
+
+    wanted = load_dataset_config(config)
+    with _counting("patients", sum(one.patients for one in wanted.members)) as tell:
+        out.print_json(data=make_dataset(wanted, output, tell))
+
+
+@contextmanager
+def _counting(what: str, of: int) -> Iterator[Any]:
+    """A progress bar on standard error; a line every tenth where that is no terminal."""
+    if err.is_terminal:
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=err) as bar:
+            task = bar.add_task(what, total=of)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if done * 10 // max(total, 1) > told:
+            told = done * 10 // max(total, 1)
+            err.print(f"{what}: {done} of {total}", markup=False)
+
+    yield tell
 
 
 @train.command("sft")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import socket
 import threading
 import time
@@ -30,8 +31,10 @@ from chordae.deployments import expert_port, gateway
 from chordae.deployments.expert import Expert
 from chordae.deployments.gateway import Gateway
 from chordae.deployments.orchestrator import Orchestrator
+from chordae.deployments.web import new_api
 from chordae.platform.engine import ChatEngine
 from chordae.platform.errors import BadInput
+from chordae.platform.schemas import KIND_OF
 from chordae.platform.settings import Settings
 
 PICTURE_SIZE = (64, 48)
@@ -185,7 +188,7 @@ def _choice(delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
 
 
 def asked(request: dict[str, Any]) -> tuple[str, Path | None]:
-    """The last message's text, and the file of the picture in the request."""
+    """The last message's text, and the file of the picture or video in the request."""
     picture, text = None, ""
     for message in request["messages"]:
         content = message["content"]
@@ -193,7 +196,7 @@ def asked(request: dict[str, Any]) -> tuple[str, Path | None]:
             if part["type"] == "text":
                 text = part["text"]
             else:
-                picture = Path(unquote(urlsplit(part["image_url"]["url"]).path))
+                picture = Path(unquote(urlsplit(part[part["type"]]["url"]).path))
     return text, picture
 
 
@@ -302,21 +305,43 @@ def png(seed: int = 0, width: int = 128, height: int = 96) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
+def three_experts(tmp_path: Path, model_dir: Path, **branches: Any) -> Settings:
+    """Settings with an expert for every modality: `ecg-fake`, `echo-fake`, `cmr-fake`; the latter two take videos."""
+    experts = {"ecg": {"model": str(model_dir), "port": 8020, "max_answer_tokens": 96}}
+    for modality, port in (("echo", 8010), ("cmr", 8000)):
+        checkpoint = shutil.copytree(model_dir, tmp_path / modality)
+        manifest = {"name": f"{modality}-fake", "version": "1", "modality": modality}
+        (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+        experts[modality] = {"model": str(checkpoint), "port": port, "max_answer_tokens": 96}
+    return make_settings(tmp_path, model_dir, **({"experts": experts} | branches))
+
+
 class Platform:
-    """Expert, orchestrator and gateway in this process, behind handles that behave as Serve's."""
+    """Experts, orchestrator and gateway in this process, behind handles that behave as Serve's.
+
+    `engine` and `expert` are the ECG's; every other modality of the settings gets an engine of its own in `engines`.
+    """
 
     def __init__(self, settings: Settings, engine: FakeEngine) -> None:
         self.settings, self.engine = settings, engine
-        self.expert = Expert("ecg", settings, engine)
-        self.experts = {"ecg": FakeHandle(self.expert)}
+        self.engines: dict[str, FakeEngine] = {modality: FakeEngine() for modality in settings.experts}
+        self.engines["ecg"] = engine
+        self._experts = {
+            modality: Expert(modality, settings, self.engines[modality])
+            for modality in KIND_OF
+            if modality in settings.experts
+        }
+        self.expert = self._experts["ecg"]
+        self.experts = {modality: FakeHandle(expert) for modality, expert in self._experts.items()}
         self.orchestrator = Orchestrator(settings, self.experts, embed_words)
         self.gateway = Gateway(settings, FakeHandle(self.orchestrator), self.experts)
 
     @property
     def app(self) -> FastAPI:
-        """What Serve has at its addresses: the gateway, and the expert under its modality."""
+        """What Serve has at its addresses: the gateway, and every expert under its modality."""
         whole = FastAPI()
-        whole.mount("/ecg", _routes(expert_port.api, self.expert))
+        for modality, expert in self._experts.items():
+            whole.mount(f"/{modality}", _routes(expert_port.api, expert))
         whole.mount("/", _routes(gateway.api, self.gateway))
         return whole
 
@@ -343,16 +368,18 @@ class Platform:
 
 
 def _routes(api: FastAPI, replica: Any) -> FastAPI:
-    """An API's routes. Serve hands them the replica's object as a dependency; here they get this one."""
+    """An API's routes, copied. Serve hands them the replica's object as a dependency; here they get this one."""
+    copied = new_api()
+    copied.include_router(api.router)
     (wanted,) = {
         dependency.call
-        for route in api.routes
+        for route in copied.routes
         if isinstance(route, APIRoute)
         for dependency in route.dependant.dependencies
     }
     assert wanted is not None
-    api.dependency_overrides = {wanted: lambda: replica}
-    return api
+    copied.dependency_overrides = {wanted: lambda: replica}
+    return copied
 
 
 def free_port() -> int:

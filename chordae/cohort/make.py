@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from chordae.cohort.cmr import write_cmr
 from chordae.cohort.ecg import simulate_ecg
@@ -58,13 +59,19 @@ def make_cohort(
     ]
     done = patients - len(wanted)
     tell(done)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-        running = [pool.submit(make_patient, site, seed, number, directory, tuple(only)) for number in wanted]
-        for finished in as_completed(running):
+    for more in in_processes(make_patient, [(site, seed, number, directory, tuple(only)) for number in wanted]):
+        tell(done + more)
+
+
+def in_processes(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> Iterator[int]:
+    """Do the tasks, one process a core; yields how many are done. The first that fails ends all, with its error."""
+    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for done, finished in enumerate(as_completed([pool.submit(work, *task) for task in tasks]), start=1):
             finished.result()
-            done += 1
-            tell(done)
+            yield done
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def patient_directory(cohort: Path, number: int) -> Path:
@@ -80,12 +87,14 @@ def make_patient(site: SiteProfile, seed: int, number: int, cohort: Path, only: 
     identity = _identity(patient, site, seed, number)
     if "ecg" in only:
         rng = patient_rng(site, seed, number, "ecg")
-        write_ecg(simulate_ecg(patient.truth.ecg, rng), site.ecg, identity, directory)
+        signal = simulate_ecg(patient.truth.ecg, rng, noise=site.ecg.noise, mains_hz=site.ecg.mains_hz)
+        write_ecg(signal, site.ecg, identity, directory)
     if "cmr" in only:
         write_cmr(patient, site.cmr, identity, patient_rng(site, seed, number, "cmr"), directory / "cmr.tgz")
     if "echo" in only:
         rng = patient_rng(site, seed, number, "echo")
-        views = write_echo(patient, site.echo, identity, rng, directory / "echo.tgz")
+        clips = write_echo(patient, site.echo, identity, rng, directory / "echo.tgz")
+        views = {clip.instance: "junk" if clip.junk else clip.view for clip in clips}
         write_atomically(directory / VIEWS, json.dumps(views).encode())
     rng = patient_rng(site, seed, number, "report")
     record = make_record(patient.truth, site, rng)

@@ -4,8 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def recording_noise(rng: np.random.Generator, shape: tuple[int, int], rate_hz: int) -> NDArray[np.float64]:
-    """Noise of (leads, samples) in mV for independent leads, so that derived leads stay consistent."""
+def recording_noise(
+    rng: np.random.Generator, shape: tuple[int, int], rate_hz: int, mains_hz: int | None = None
+) -> NDArray[np.float64]:
+    """Noise of (leads, samples) in mV for independent leads, so that derived leads stay consistent.
+
+    Without `mains_hz` the mains have 50 or 60 Hz.
+    """
     leads, samples = shape
     time = np.arange(samples) / rate_hz
     noise = np.zeros(shape)
@@ -13,7 +18,8 @@ def recording_noise(rng: np.random.Generator, shape: tuple[int, int], rate_hz: i
         frequency, phase = rng.uniform(0.05, 0.6), rng.uniform(0, 2 * np.pi)
         size = rng.uniform(0, 0.12) * rng.normal(1, 0.5, (leads, 1))
         noise += size * np.sin(2 * np.pi * frequency * time + phase)
-    mains = rng.choice([50.0, 60.0])
+    either = rng.choice([50.0, 60.0])
+    mains = either if mains_hz is None else float(mains_hz)
     noise += rng.uniform(0, 0.03) * rng.uniform(0, 1, (leads, 1)) * np.sin(2 * np.pi * mains * time)
     white = rng.normal(0, 1, shape)
     tremor = white - 0.5 * (np.roll(white, 1, axis=1) + np.roll(white, 2, axis=1))

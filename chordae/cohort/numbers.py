@@ -1,9 +1,15 @@
-"""The numbers that are true of a patient, by modality: regression targets, and what the ceiling's classifier is given."""
+"""What is true of a patient in numbers, by modality: regression targets, and what the ceiling is given."""
 
 from __future__ import annotations
 
-from chordae.cohort.truth import TERRITORIES, Truth
+from typing import get_args
+
+from chordae.cohort.latents import Axis, Conduction, Hypertrophy, Morphology, Rhythm, StSegment
+from chordae.cohort.truth import TERRITORIES, LgePattern, Territory, Truth
 from chordae.platform.schemas import Modality
+
+CODE = "code_"
+"""Begins the name of a latent that is a kind, not a size: its place in the list of kinds. Nothing to regress on."""
 
 
 def numbers(truth: Truth, modality: Modality) -> dict[str, float]:
@@ -11,6 +17,14 @@ def numbers(truth: Truth, modality: Modality) -> dict[str, float]:
     if modality == "ecg":
         ecg = truth.ecg
         values = {"rate_bpm": ecg.rate_bpm, "qrs_ms": ecg.qrs_ms, "qtc_ms": ecg.qtc_ms, "pr_ms": ecg.pr_ms}
+        values |= {
+            f"{CODE}rhythm": get_args(Rhythm).index(ecg.rhythm),
+            f"{CODE}conduction": get_args(Conduction).index(ecg.conduction),
+            f"{CODE}st": get_args(StSegment).index(ecg.st),
+            f"{CODE}axis": get_args(Axis).index(ecg.axis),
+            f"{CODE}hypertrophy": get_args(Hypertrophy).index(ecg.hypertrophy),
+            f"{CODE}morphology": get_args(Morphology).index(ecg.morphology),
+        }
         return {name: float(value) for name, value in values.items() if value is not None}
     measured, bsa = truth.measured, truth.bsa
     wall = measured.wall_ed
@@ -38,5 +52,7 @@ def numbers(truth: Truth, modality: Modality) -> dict[str, float]:
             "t1_rise_ms": float(tissue.lesion_t1 - tissue.native_t1),
             "t2_rise_ms": tissue.lesion_t2 - tissue.t2,
             "enhanced_segments": float(len(tissue.segments)),
+            f"{CODE}pattern": float(get_args(LgePattern).index(tissue.pattern)),
+            f"{CODE}territory": float(get_args(Territory).index(truth.territory) + 1 if truth.territory else 0),
         }
     return {name: round(float(value), 3) for name, value in values.items()}

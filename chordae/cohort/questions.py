@@ -1,23 +1,75 @@
-"""Questions and answers about a simulated ECG: reports, open, yes-no and multiple-choice questions.
+"""Questions and answers about one study: whole readings, open, yes-no and multiple-choice questions.
+
+**No answer is in the text.** Of a topic's n findings, m are listed (three; two of three), and "None of the other
+options" comes last. Let r be its share (`NONE_SHARE`). The listed set is drawn evenly from all sets of m; the truth
+lies outside it with probability r, else inside, evenly. Seen from a study, whose truth is given, that is the same as:
+with probability r, m of the other findings; else the truth and m - 1 of the others. So, over studies that are drawn
+evenly over the findings, every listed option is right with probability (1 - r) / m, whatever the text says, and the
+best that a blind guess can do is max(r, (1 - r) / m).
 
 A multiple-choice answer names the finding and then the letter, as in "Left bundle branch block (C)", because naming
-what is seen and matching it to a shuffled option are two skills. Chance is what a blind guess reaches by construction:
-the truth is drawn evenly from the findings of a category, then the distractors evenly from the rest, then the order.
-"None of the other options" is offered in `NONE_SHARE` of the rhythm, conduction and ST questions and is right in a
-quarter of those (a third for ST, which has three findings).
+what is seen and matching it to a shuffled option are two skills.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from chordae.cohort import wording
-from chordae.cohort.ecg import CONDUCTIONS, RHYTHMS, ST_SEGMENTS, EcgLatents, sample_latents
+from chordae.cohort.conversation import Conversation, Turn
+from chordae.cohort.dataset import Sample
+from chordae.cohort.findings import Topic, topics
+from chordae.cohort.language_tasks import decompose_conversation, rephrase_conversation, summarise_conversation
+from chordae.platform.errors import BadInput
+from chordae.platform.schemas import Modality
 
-CATEGORIES = ("rhythm", "conduction", "st", "rate")
+__all__ = [
+    "LETTERS",
+    "NONE_SHARE",
+    "Conversation",
+    "Mcq",
+    "Turn",
+    "ask_mcq",
+    "ask_open",
+    "ask_yes_no",
+    "askable",
+    "blind_chance",
+    "blind_conversation",
+    "corpus",
+    "listing_conversation",
+    "matching_conversation",
+    "question_conversation",
+    "report_conversation",
+]
+
 LETTERS = "ABCD"
-NONE_SHARE = 0.4
-"""Share of the rhythm, conduction and ST questions that offer "None of the other options"."""
+NONE_SHARE: dict[Modality, float] = {"ecg": 0.50, "echo": 0.50, "cmr": 0.67}
+"""How often "None of the other options" is right: MARCUS's rates; the ECG's, which it does not give, as echo's."""
+LISTED = 3
+"""Findings among the options, where a topic has more than that."""
+
+ROUNDS: dict[Modality, tuple[tuple[str, ...], ...]] = {
+    "ecg": (
+        ("rhythm", "conduction", "st", "hypertrophy", "axis", "morphology"),
+        ("rate", "conduction", "st", "hypertrophy", "axis", "morphology"),
+        ("diagnosis",),
+    ),
+    "echo": (
+        ("lv_function", "rv_function", "pericardial", "atrium"),
+        ("wall_motion", "rv_function", "pericardial", "atrium"),
+        ("cardiomyopathy", "rv_function", "pericardial", "atrium"),
+        ("diagnosis",),
+    ),
+    "cmr": (
+        ("lv_function", "rv_function", "pericardial", "tissue"),
+        ("lv_function", "rv_function", "pericardial", "lge"),
+        ("rv_function", "pericardial", "cardiomyopathy"),
+        ("diagnosis",),
+    ),
+}
+"""Topics that one conversation may ask together. A diagnosis settles most other answers, normal wall motion the LV's
+function, a bradycardia the rate: asked together, the later would be learned from the text before it, not by looking."""
 
 _LAYOUTS = ("{letter}. {option}", "{letter}) {option}")
 _LISTINGS = ("Name each option with its letter.", "Which letter has each option?", "List the options.")
@@ -25,180 +77,255 @@ _INSTRUCTIONS = ("", "Choose one option.", "Answer with the finding and its lett
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A question and its true answer. Turns of one conversation never give each other's answers away."""
-
-    question: str
-    answer: str
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """Turns about one picture, or, where `picture` is false, without any."""
-
-    turns: tuple[Turn, ...]
-    picture: bool
-
-
-@dataclass(frozen=True)
 class Mcq:
-    """One multiple-choice question; `correct` indexes `options`."""
+    """One multiple-choice question; `correct` indexes `options`, of which the last is "None of the other options"."""
 
+    modality: Modality
+    topic: str
     category: str
     question: str
     options: tuple[str, ...]
     correct: int
     answer: str
-    latents: EcgLatents
+    finding: str
+    """What is true of the study, listed or not."""
 
     @property
     def chance(self) -> float:
-        """What a blind guess reaches."""
+        """The best that a blind guess can reach."""
+        return blind_chance(self.modality, len(self.options))
+
+    @property
+    def uniform(self) -> float:
+        """What picking any option reaches."""
         return 1 / len(self.options)
 
 
-def draw_mcq(category: str, rng: np.random.Generator) -> Mcq:
-    """A question whose truth is drawn first, evenly over the category's findings, and an ECG that fits it."""
-    if category == "rhythm":
-        latents = sample_latents(rng, rhythm=RHYTHMS[int(rng.integers(4))])
-    elif category == "conduction":
-        latents = sample_latents(rng, conduction=CONDUCTIONS[int(rng.integers(4))])
-    elif category == "st":
-        latents = sample_latents(rng, st=ST_SEGMENTS[int(rng.integers(3))])
-    else:
-        wanted = wording.pick(rng, wording.findings("rate"))
-        latents = sample_latents(rng)
-        while wording.rate_bin(latents.rate_bpm) != wanted:
-            latents = sample_latents(rng)
-    return ask_mcq(latents, category, rng)
+def blind_chance(modality: Modality, options: int) -> float:
+    """The best accuracy without the picture on questions with so many options, the last one included."""
+    share = NONE_SHARE[modality]
+    return max(share, (1 - share) / (options - 1))
 
 
-def ask_mcq(latents: EcgLatents, category: str, rng: np.random.Generator) -> Mcq:
-    """A multiple-choice question on one category of a given ECG."""
-    truth, names = wording.finding(latents, category), wording.findings(category)
-    none_offered = category != "rate" and rng.random() < NONE_SHARE
-    if none_offered:  # leave one finding out: the truth as often as any other
-        left_out = int(rng.integers(len(names)))
-        listed = [name for index, name in enumerate(names) if index != left_out]
-    else:
-        others = [name for name in names if name != truth]
-        listed = [truth, *(others[int(index)] for index in rng.permutation(len(others))[:3])]
-    options = [listed[int(index)] for index in rng.permutation(len(listed))]
-    if none_offered:
-        options.append(wording.NONE_OPTION)
-    correct = options.index(truth) if truth in options else len(options) - 1
-    layout = wording.pick(rng, _LAYOUTS)
-    lines = [wording.stem(category, rng)]
-    lines += [layout.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
+def askable(sample: Sample) -> tuple[Topic, ...]:
+    """The topics of a study with a finding that is not too near to a limit, in their fixed order."""
+    return tuple(topic for topic in topics(sample.modality) if sample.findings.get(topic.key) is not None)
+
+
+def ask_mcq(
+    sample: Sample,
+    topic: Topic,
+    rng: np.random.Generator,
+    among: Sequence[str] | None = None,
+    listed: bool | None = None,
+) -> Mcq:
+    """A multiple-choice question on one topic of a study.
+
+    Args:
+        sample: the study.
+        topic: one that is askable of it.
+        rng: decides the options, their order and the words.
+        among: the findings that options are taken from; none: all of the topic. A finding that no study of a data set
+            has must not be offered there: it would never be right.
+        listed: whether the truth is among the listed options; none: drawn, at the modality's rate.
+
+    Raises:
+        BadInput: the topic has no finding for this study, or there are not two findings to choose from.
+    """
+    truth = _truth(sample, topic)
+    others = [name for name in among or topic.findings if name != truth]
+    if not others:
+        raise BadInput(f"{topic.key}: nothing but {truth} to choose from", "use studies with at least two findings")
+    if listed is None:
+        listed = bool(rng.random() >= NONE_SHARE[topic.modality])
+    count = min(LISTED, len(others))
+    drawn = [others[int(index)] for index in rng.permutation(len(others))]
+    names = [truth, *drawn[: count - 1]] if listed else drawn[:count]
+    options = [names[int(index)] for index in rng.permutation(count)] + [wording.NONE_OPTION]
+    correct = options.index(truth) if listed else count
+    lines = [wording.stem(topic.modality, topic.key, rng), *_lettered(options, rng)]
     instruction = wording.pick(rng, _INSTRUCTIONS)
     if instruction:
         lines.append(instruction)
-    seen = f"{latents.rate_bpm} bpm: {truth}" if category == "rate" else truth
-    if options[correct] == wording.NONE_OPTION:
-        seen += ": none of the other options"
+    seen = _seen(sample, topic) + ("" if listed else ": none of the other options")
     answer = f"{seen} ({LETTERS[correct]})"
-    return Mcq(category, "\n".join(lines), tuple(options), correct, answer, latents)
+    return Mcq(
+        topic.modality, topic.key, topic.category, "\n".join(lines), tuple(options), correct, answer, finding=truth
+    )
 
 
-def ask_open(latents: EcgLatents, category: str, rng: np.random.Generator) -> Turn:
-    """An open question on one category."""
-    if category == "rate":
-        return Turn(wording.stem("rate", rng), f"{latents.rate_bpm} bpm.")
-    answer = wording.finding(latents, category)
-    if category == "rhythm":
-        answer += f" at {latents.rate_bpm} bpm"
-    return Turn(wording.stem(category, rng), answer + ".")
+def ask_open(sample: Sample, topic: Topic, rng: np.random.Generator) -> Turn:
+    """An open question on one topic, answered with the finding, or with the number where one was asked for."""
+    return Turn(wording.stem(topic.modality, topic.key, rng), _said(sample, topic) + ".")
 
 
-def ask_yes_no(latents: EcgLatents, category: str, rng: np.random.Generator) -> Turn:
+def ask_yes_no(sample: Sample, topic: Topic, rng: np.random.Generator) -> Turn:
     """Is a certain finding there? Half of the time it is."""
-    truth, names = wording.finding(latents, category), wording.findings(category)
-    asked = truth if rng.random() < 0.5 else wording.pick(rng, tuple(name for name in names if name != truth))
-    full = ask_open(latents, category, rng).answer
-    if asked == "No ST elevation":
-        return Turn(wording.yes_no("ST elevation", rng), ("No. " if truth == asked else "Yes. ") + full)
-    return Turn(wording.yes_no(asked, rng), ("Yes. " if truth == asked else "No. ") + full)
+    truth = _truth(sample, topic)
+    asked = truth if rng.random() < 0.5 else wording.pick(rng, tuple(n for n in topic.findings if n != truth))
+    right, words = truth == asked, asked
+    if asked.startswith("No "):  # "Do you see no ST elevation?" has two answers
+        right, words = not right, asked.removeprefix("No ")
+    question = wording.yes_no(topic.modality, topic.key, words, rng)
+    return Turn(question, ("Yes. " if right else "No. ") + _said(sample, topic) + ".")
 
 
-def report_conversation(latents: EcgLatents, rng: np.random.Generator) -> Conversation:
-    """One question for the whole reading."""
-    return Conversation((Turn(wording.full_question(rng), wording.report(latents)),), picture=True)
+def report_conversation(sample: Sample, rng: np.random.Generator) -> Conversation:
+    """One question for the whole reading; in a third of them the default one, for its own topics alone."""
+    if rng.random() < 1 / 3:
+        question = wording.default_question(sample.modality, rng)
+        answer = report(sample, wording.DEFAULT_TOPICS[sample.modality])
+        if answer:
+            return Conversation((Turn(question, answer),), picture=True)
+    return Conversation((Turn(wording.whole_question(sample.modality, rng), report(sample)),), picture=True)
 
 
-def question_conversation(latents: EcgLatents, rng: np.random.Generator) -> Conversation:
-    """Every category once, in any order and kind: no answer tells another category's."""
+def report(sample: Sample, keys: Sequence[str] | None = None) -> str:
+    """The findings of these topics (none: all), a sentence each, in fixed order; those too near to a limit left out."""
+    sentences = []
+    for topic in askable(sample):
+        if keys is not None and topic.key not in keys:
+            continue
+        sentence = _said(sample, topic)
+        if topic.key == "rhythm" and "rate_bpm" in sample.numbers:
+            sentence += f" at {sample.numbers['rate_bpm']:.0f} bpm"
+        elif topic.key == "rate" and "rate_bpm" in sample.numbers:
+            continue  # said with the rhythm
+        elif topic.key == "diagnosis":
+            sentence = f"Impression: {sentence}"
+        sentences.append(sentence + ".")
+    return " ".join(sentences)
+
+
+def question_conversation(sample: Sample, rng: np.random.Generator) -> Conversation:
+    """Every askable topic of one of the `ROUNDS`, once, in any order and kind: no answer gives another's away.
+
+    Raises:
+        BadInput: nothing can be asked about this study.
+    """
+    by_key = {topic.key: topic for topic in askable(sample)}
+    rounds = [[by_key[key] for key in keys if key in by_key] for keys in ROUNDS[sample.modality]]
+    rounds = [members for members in rounds if members]
+    if not rounds:
+        raise BadInput(f"nothing to ask about {sample.media}", "leave the study out, or label it")
+    members = rounds[int(rng.integers(len(rounds)))]
     turns = []
-    for index in rng.permutation(len(CATEGORIES)):
-        category, draw = CATEGORIES[int(index)], rng.random()
+    for index in rng.permutation(len(members)):
+        topic, draw = members[int(index)], rng.random()
         if draw < 0.6:
-            mcq = ask_mcq(latents, category, rng)
+            mcq = ask_mcq(sample, topic, rng)
             turns.append(Turn(mcq.question, mcq.answer))
-        elif draw < 0.8 or category == "rate":
-            turns.append(ask_open(latents, category, rng))
         else:
-            turns.append(ask_yes_no(latents, category, rng))
+            turns.append(ask_open(sample, topic, rng) if draw < 0.8 else ask_yes_no(sample, topic, rng))
     if rng.random() < 0.1:
-        turns.append(Turn(wording.dress(wording.pick(rng, wording.SCOPE_QUESTIONS), rng), wording.OUT_OF_SCOPE))
+        beyond = wording.dress(sample.modality, wording.pick(rng, wording.SCOPE_QUESTIONS[sample.modality]), rng)
+        turns.append(Turn(beyond, wording.OUT_OF_SCOPE[sample.modality]))
     return Conversation(tuple(turns), picture=True)
 
 
-def matching_conversation(rng: np.random.Generator) -> Conversation:
+def matching_conversation(modality: Modality, rng: np.random.Generator) -> Conversation:
     """Options matched to findings given in words: teaches the letter without a picture."""
     turns = []
     for _ in range(4):
-        category = wording.pick(rng, CATEGORIES)
-        mcq = draw_mcq(category, rng)
-        seen = mcq.answer.split(":")[0].rsplit(" (", 1)[0]
-        told = seen + "." if rng.random() < 0.5 else wording.report(mcq.latents)
+        sample = _imagined(modality, rng)
+        topic = _any_topic(modality, rng)
+        told = _seen(sample, topic) + "." if rng.random() < 0.75 else report(sample)
+        mcq = ask_mcq(sample, topic, rng)
         lead = wording.pick(rng, wording.MATCH_LEADS).format(told)
         turns.append(Turn(f"{lead}\n{mcq.question}", mcq.answer))
     return Conversation(tuple(turns), picture=False)
 
 
-def listing_conversation(rng: np.random.Generator) -> Conversation:
+def listing_conversation(modality: Modality, rng: np.random.Generator) -> Conversation:
     """Options of a list said back with their letters, in any order: many letters to learn from in few words."""
-    everything = tuple(name for category in CATEGORIES for name in wording.findings(category))
+    everything = tuple(dict.fromkeys(name for topic in topics(modality) for name in topic.findings))
     everything += (wording.NONE_OPTION, *wording.OTHER_OPTIONS)
     turns = []
     for _ in range(5):
-        category = wording.pick(rng, CATEGORIES)
-        names = wording.findings(category) if rng.random() < 0.5 else everything
+        names = _any_topic(modality, rng).findings if rng.random() < 0.5 else everything
         options = [names[int(index)] for index in rng.permutation(len(names))[:4]]
-        layout = wording.pick(rng, _LAYOUTS)
-        lines = [wording.pick(rng, _LISTINGS)]
-        lines += [layout.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
         order = rng.integers(len(options), size=4)  # with repeats: elimination must not do instead of matching
         answer = ", ".join(f"{options[int(index)]} ({LETTERS[int(index)]})" for index in order)
-        turns.append(Turn("\n".join(lines), answer))
+        turns.append(Turn("\n".join([wording.pick(rng, _LISTINGS), *_lettered(options, rng)]), answer))
     return Conversation(tuple(turns), picture=False)
 
 
-def blind_conversation(rng: np.random.Generator) -> Conversation:
-    """Any question, but no ECG came with it: the honest answer says so."""
-    latents, draw = sample_latents(rng), rng.random()
-    category = wording.pick(rng, CATEGORIES)
-    if draw < 0.35:
-        question = wording.full_question(rng)
+def blind_conversation(modality: Modality, rng: np.random.Generator) -> Conversation:
+    """Any question, but no picture came with it: the honest answer says so."""
+    sample, topic, draw = _imagined(modality, rng), _any_topic(modality, rng), rng.random()
+    if draw < 0.2:
+        question = wording.default_question(modality, rng)
+    elif draw < 0.35:
+        question = wording.whole_question(modality, rng)
     elif draw < 0.6:
-        question = ask_mcq(latents, category, rng).question
+        question = ask_mcq(sample, topic, rng).question
     elif draw < 0.8:
-        question = ask_open(latents, category, rng).question
+        question = ask_open(sample, topic, rng).question
     else:
-        question = ask_yes_no(latents, category, rng).question
-    return Conversation((Turn(question, wording.NO_ECG),), picture=False)
+        question = ask_yes_no(sample, topic, rng).question
+    return Conversation((Turn(question, wording.NOT_PROVIDED[modality]),), picture=False)
 
 
-def corpus(rng: np.random.Generator, size: int) -> list[str]:
-    """Text to train a tokenizer on."""
+def corpus(modality: Modality, rng: np.random.Generator, rounds: int) -> list[str]:
+    """Text to train a tokenizer on: everything that an expert of this modality may be asked or say."""
     texts = []
-    for _ in range(size):
-        latents = sample_latents(rng)
+    for _ in range(rounds):
+        sample = _imagined(modality, rng)
         kinds = (
-            report_conversation(latents, rng),
-            question_conversation(latents, rng),
-            matching_conversation(rng),
-            listing_conversation(rng),
-            blind_conversation(rng),
+            report_conversation(sample, rng),
+            question_conversation(sample, rng),
+            matching_conversation(modality, rng),
+            listing_conversation(modality, rng),
+            blind_conversation(modality, rng),
+            decompose_conversation(rng),
+            rephrase_conversation(rng),
+            summarise_conversation(rng),
         )
         texts += [f"{turn.question}\n{turn.answer}" for kind in kinds for turn in kind.turns]
     return texts
+
+
+def _truth(sample: Sample, topic: Topic) -> str:
+    truth = sample.findings.get(topic.key)
+    if truth is None or sample.modality != topic.modality:
+        raise BadInput(f"{sample.media} has no {topic.modality} finding for {topic.key}", "ask what is askable of it")
+    return truth
+
+
+def _said(sample: Sample, topic: Topic) -> str:
+    """The finding, with the number that belongs to it; for the rate, the number alone."""
+    truth = _truth(sample, topic)
+    if topic.key == "rate" and "rate_bpm" in sample.numbers:
+        return f"{sample.numbers['rate_bpm']:.0f} bpm"
+    if topic.key == "lv_function" and "lv_ef" in sample.numbers:
+        return f"{truth}, EF {sample.numbers['lv_ef']:.0f} %"
+    return truth
+
+
+def _seen(sample: Sample, topic: Topic) -> str:
+    """What is said before the letter: the finding; for the rate, the number first."""
+    if topic.key == "rate" and "rate_bpm" in sample.numbers:
+        return f"{sample.numbers['rate_bpm']:.0f} bpm: {_truth(sample, topic)}"
+    return _truth(sample, topic)
+
+
+def _lettered(options: Sequence[str], rng: np.random.Generator) -> list[str]:
+    layout = wording.pick(rng, _LAYOUTS)
+    return [layout.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
+
+
+def _any_topic(modality: Modality, rng: np.random.Generator) -> Topic:
+    every = topics(modality)
+    return every[int(rng.integers(len(every)))]
+
+
+def _imagined(modality: Modality, rng: np.random.Generator) -> Sample:
+    """A study for text-only exercises: every topic's finding drawn evenly, on its own; no heart behind it."""
+    found: dict[str, str | None] = {topic.key: wording.pick(rng, topic.findings) for topic in topics(modality)}
+    numbers = {}
+    for key, name, ranges in (("rate", "rate_bpm", wording.RATE_NUMBERS), ("lv_function", "lv_ef", wording.EF_NUMBERS)):
+        finding = found.get(key)
+        if finding is not None:
+            low, high = ranges[finding]
+            numbers[name] = float(rng.integers(low, high + 1))
+    return Sample(patient="imagined", site="imagined", modality=modality, media="none", findings=found, numbers=numbers)

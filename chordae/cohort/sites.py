@@ -58,7 +58,7 @@ class EchoMachine(_Strict):
     sector_degrees: float = Field(80.0, gt=40, lt=120)
     noise: float = Field(1.0, ge=0, description="Times the usual clutter and dropout.")
     compression: Literal["jpeg", "none", "rle"] = "jpeg"
-    clips: tuple[int, int] = Field((14, 20), description="Fewest and most cine loops of a study, junk included.")
+    clips: tuple[int, int] = Field((12, 16), description="Fewest and most cine loops of a study, junk included.")
 
 
 class Wording(_Strict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,20 @@ Stage = Callable[[str, float], None]
 
 
 def upload(settings: Settings, recording: Path) -> Media:
-    """Send a recording to be preprocessed.
+    """Send a recording or an archived study to be preprocessed.
 
     Raises:
         ChordaeError: no such file, no platform, or a recording it refuses; with the platform's own words.
     """
     if not recording.is_file():
-        raise BadInput(f"no file {recording}", "name an ECG recording: DICOM, WFDB header or .npy")
+        raise BadInput(f"no file {recording}", "name an ECG recording, or an archive of an echo or CMR study")
     parts = [recording]
     if recording.suffix == ".hea":  # a WFDB header names its signal file; both travel
         parts += [other for other in recording.parent.glob(f"{recording.stem}.*") if other.suffix in (".dat", ".mat")]
     files = [("file", (part.name, part.read_bytes())) for part in parts]
     try:
-        reply = httpx.post(f"{base_url(settings)}/media", files=files, timeout=60, verify=trust(settings))
+        longest = settings.gateway.request_timeout_s  # a large echo study takes a while
+        reply = httpx.post(f"{base_url(settings)}/media", files=files, timeout=longest, verify=trust(settings))
     except httpx.TransportError as error:
         raise _no_platform(settings) from error
     if reply.status_code != 200:
@@ -42,8 +43,10 @@ def upload(settings: Settings, recording: Path) -> Media:
         raise _stranger(settings) from error
 
 
-def ask(settings: Settings, media: Media, question: str, probe: bool, on_stage: Stage) -> Answer:
-    """Ask the orchestrator about uploaded media; `on_stage` hears of each finished stage.
+def ask(settings: Settings, media: Media | Sequence[Media], question: str, probe: bool, on_stage: Stage) -> Answer:
+    """Ask the orchestrator one question about uploaded media, one a modality; `on_stage` hears of each finished stage.
+
+    Of several, a stage is called `ecg answer`, and `Answer.answers` and `Answer.missing` say who answered and who not.
 
     Raises:
         ChordaeError: with the platform's own words.
@@ -55,10 +58,9 @@ def ask(settings: Settings, media: Media, question: str, probe: bool, on_stage: 
         max_retries=0,
         http_client=openai.DefaultHttpxClient(timeout=timeout, verify=trust(settings)),
     )
-    content: Any = [
-        {"type": "image_url", "image_url": {"url": f"/media/{media.id}"}},
-        {"type": "text", "text": question},
-    ]
+    content: list[Any] = [{"type": "text", "text": question}]
+    for one in [media] if isinstance(media, Media) else media:
+        content.append({"type": f"{one.kind}_url", f"{one.kind}_url": {"url": f"/media/{one.id}"}})
     text = ""
     try:
         events = client.chat.completions.create(

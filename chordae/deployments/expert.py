@@ -1,7 +1,7 @@
-"""One vision-language expert on Ray Serve: an engine, the pictures it may see, and the name of its weights.
+"""One vision-language expert on Ray Serve: an engine, the media it may see, and the name of its weights.
 
-Every replica is alone with its engine. A request is an OpenAI chat request whose pictures are `media:<id>` references;
-an answer is OpenAI's, with the provenance in the extension field `chordae`.
+Every replica is alone with its engine. A request is an OpenAI chat request whose pictures or videos are `media:<id>`
+references, all of this expert's modality; an answer is OpenAI's, with the provenance in the extension field `chordae`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from chordae.deployments.openai_api import media_ids
+from chordae.deployments.openai_api import is_media, media_id_of, media_ids
 from chordae.platform.engine import ChatEngine, Engine
-from chordae.platform.errors import ExpertUnavailable
+from chordae.platform.errors import BadInput, BadSettings, ExpertUnavailable
 from chordae.platform.media import MediaStore
-from chordae.platform.schemas import Modality
+from chordae.platform.schemas import KIND_OF, NAME_OF, Media, Modality
 from chordae.platform.settings import Settings
 from chordae.platform.telemetry import keep_requests_out_of_logs
 from chordae.platform.weights import fetch_checkpoint, identify, read_manifest
@@ -34,8 +34,13 @@ class Expert:
         self._media = MediaStore(settings.media_dir)
         checkpoint = fetch_checkpoint(self._settings.model, self._settings.revision)
         self._manifest = read_manifest(checkpoint)
+        if self._manifest.modality not in (None, modality):
+            problem = f"{self._manifest.name} is an expert for {self._manifest.modality}, not for {modality}"
+            raise BadSettings(problem, f"set experts.{modality}.model to another checkpoint")
         self._weights = identify(checkpoint)
-        self._engine = engine or Engine(checkpoint, self._manifest.name, self._settings, self._media.directory)
+        self._engine = engine or Engine(
+            checkpoint, self._manifest.name, self._settings, self._media.directory, KIND_OF[modality]
+        )
 
     async def start(self) -> None:
         """Load the engine."""
@@ -48,7 +53,11 @@ class Expert:
             "object": "model",
             "created": 0,
             "owned_by": "chordae",
-            "chordae": {"weights": self._weights.model_dump(), "picture": self._manifest.picture},
+            "chordae": {
+                "modality": self._modality,
+                "weights": self._weights.model_dump(),
+                "picture": self._manifest.picture,
+            },
         }
 
     async def chat(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
@@ -157,16 +166,21 @@ class Expert:
         return message | {"content": [self._with_file(part) for part in message["content"]]}
 
     def _with_file(self, part: dict[str, Any]) -> dict[str, Any]:
-        if part["type"] != "image_url":
+        if not is_media(part):
             return part
-        media_id = part["image_url"]["url"].removeprefix("media:")
-        return part | {"image_url": {"url": self._picture(media_id).as_uri()}, "uuid": media_id}
+        media = self._media.get(media_id_of(part))
+        if media.modality != self._modality:
+            raise BadInput(
+                f"the {NAME_OF[self._modality]} expert cannot read {NAME_OF[media.modality]} media",
+                f"ask the {NAME_OF[media.modality]} expert, or the model chordae",
+            )
+        return part | {part["type"]: {"url": self._file(media).as_uri()}, "uuid": media.id}
 
-    def _picture(self, media_id: str) -> Path:
-        """The picture at the size this model was trained on."""
-        if self._manifest.picture is None:
-            return self._media.path(media_id)
-        return self._media.reduced(media_id, self._manifest.picture)
+    def _file(self, media: Media) -> Path:
+        """A video as it is, for the model's own processor makes it smaller; a picture at the size of its manifest."""
+        if media.kind == "video" or self._manifest.picture is None:
+            return self._media.path(media.id)
+        return self._media.reduced(media.id, self._manifest.picture)
 
 
 def _says_something(event: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -26,7 +27,8 @@ from chordae.platform.media import MediaStore
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings
 from chordae.platform.telemetry import keep_requests_out_of_logs
-from chordae.preprocessing.ecg import PREPROCESSING_VERSION, prepare_ecg
+from chordae.preprocessing.identity import KEY_BYTES, Site
+from chordae.preprocessing.study import prepare_study
 
 api = new_api()
 ORCHESTRATOR = "chordae"
@@ -69,31 +71,35 @@ class Gateway:
 
     @api.post("/media")
     async def upload(self, file: list[UploadFile]) -> Media:
-        """Preprocess an ECG recording (several files where one recording is, as in WFDB) and keep its pictures."""
+        """Preprocess a study and keep its picture or video: an ECG, or an archive or DICOM files of an echo or a CMR.
+
+        Several files are one study, for example header and signals of WFDB.
+        """
         with tempfile.TemporaryDirectory(prefix="chordae-") as directory:
             paths = []
             for index, part in enumerate(file):
                 path = Path(directory) / _file_name(part.filename or "", index)
                 path.write_bytes(await part.read())
                 paths.append(path)
-            header = next((path for path in paths if path.suffix == ".hea"), paths[0])
+            alone = paths[0] if len(paths) == 1 else Path(directory)
+            header = next((path for path in paths if path.suffix == ".hea"), alone)
             if not self._cards:
                 await self._describe()
             return await asyncio.to_thread(self._prepare, header)
 
-    def _prepare(self, recording: Path) -> Media:
-        ecg = prepare_ecg(recording)
-        sidecar, people = ecg.sidecar, ecg.clinical_png
-        return pictures.keep(self._media, ecg.marcus_png, PREPROCESSING_VERSION, sidecar, self._size(), people)
+    def _prepare(self, study: Path) -> Media:
+        # whose it is decides only whether it is of one patient: the hashes and the key that made them are dropped
+        prepared = prepare_study(study, Site("upload", secrets.token_bytes(KEY_BYTES)))
+        return pictures.keep_study(self._media, prepared, self._size())
 
     def _size(self) -> pictures.Size:
-        """What the expert wants; one expert so far, so every picture is an ECG."""
+        """At which the ECG expert wants its pictures; the others look at videos."""
         size = self._cards.get("ecg", {}).get("chordae", {}).get("picture")
         return None if size is None else (size[0], size[1])
 
     @api.get("/media/{media_id}")
     async def picture(self, media_id: str) -> FileResponse:
-        """The picture of that id."""
+        """The picture or video of that id."""
         return FileResponse(self._media.path(media_id))
 
     async def _describe(self) -> dict[str, dict[str, Any]]:
@@ -131,8 +137,6 @@ class Gateway:
         yield "data: [DONE]\n\n"
 
     async def _ask_expert(self, modality: str, asked: ChatRequest) -> Response:
-        for media_id in openai_api.media_ids(openai_api.for_engine(asked)):
-            self._media.path(media_id)
         expert = self._experts[modality]
         return await expert_answer(asked, modality, expert.chat.remote, expert.options(stream=True).stream.remote)
 

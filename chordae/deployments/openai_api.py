@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chordae.platform.errors import BadInput, ChordaeError
-from chordae.platform.schemas import Answer, Question
+from chordae.platform.schemas import Answer, Kind, Question
 
 _MEDIA = re.compile(r"(?:media:|/media/)?([0-9a-f]{64})")
 
@@ -87,28 +87,45 @@ def _normalise(message: dict[str, Any], keep: KeepDataUrl) -> dict[str, Any]:
     if isinstance(content, str):
         return {"role": role, "content": content}
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise BadInput("a message has no content", "send text, or a list of text and image_url parts")
+        raise BadInput("a message has no content", "send text, or a list of text, image_url and video_url parts")
     media: list[dict[str, Any]] = []
     text: list[dict[str, Any]] = []
     for part in content:
-        if part.get("type") == "image_url" and isinstance(part.get("image_url"), dict):
-            media.append({"type": "image_url", "image_url": {"url": f"media:{_media_id(part['image_url'], keep)}"}})
+        if is_media(part) and isinstance(part.get(part["type"]), dict):
+            url = part[part["type"]].get("url")
+            media.append(media_part("image" if part["type"] == "image_url" else "video", _media_id(url, keep, part)))
         elif part.get("type") == "text" and isinstance(part.get("text"), str):
             text.append({"type": "text", "text": part["text"]})
         else:
-            raise BadInput(f"unsupported content part {part.get('type')!r}", "send text and image_url parts")
+            raise BadInput(f"unsupported content part {part.get('type')!r}", "send text, image_url and video_url parts")
     return {"role": role, "content": media + text}
 
 
-def _media_id(image_url: dict[str, Any], keep: KeepDataUrl) -> str:
-    url = image_url.get("url")
+def _media_id(url: Any, keep: KeepDataUrl, part: dict[str, Any]) -> str:
     if isinstance(url, str) and url.startswith("data:"):
-        return keep(url)
+        if part["type"] == "image_url":
+            return keep(url)
+        raise BadInput("a video does not come with the question", "upload its study with POST /media, and name the id")
     if isinstance(url, str) and (match := _MEDIA.fullmatch(url)):
         return match[1]
     raise BadInput(
-        "pictures are not fetched from other addresses", "send a data: URL, or the id of media uploaded here"
+        "media are not fetched from other addresses", "send a picture as a data: URL, or the id of media uploaded here"
     )
+
+
+def media_part(kind: Kind, media_id: str) -> dict[str, Any]:
+    """A content part in normal form, for `media_parts`, `media_ids` and an expert."""
+    return {"type": f"{kind}_url", f"{kind}_url": {"url": f"media:{media_id}"}}
+
+
+def is_media(part: dict[str, Any]) -> bool:
+    """Whether a content part is a picture or a video."""
+    return part.get("type") in ("image_url", "video_url")
+
+
+def media_id_of(part: dict[str, Any]) -> str:
+    """The id in a normalised picture or video part."""
+    return str(part[part["type"]]["url"]).removeprefix("media:")
 
 
 def text_of(message: dict[str, Any]) -> str:
@@ -134,15 +151,15 @@ def question_of(request: ChatRequest) -> Question:
     )
 
 
+def media_parts(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pictures and videos of a normalised chat request, in order."""
+    contents = [message["content"] for message in request["messages"] if not isinstance(message["content"], str)]
+    return [part for content in contents for part in content if is_media(part)]
+
+
 def media_ids(request: dict[str, Any]) -> list[str]:
-    """Ids of the media a chat request refers to, in order."""
-    return [
-        part["image_url"]["url"].removeprefix("media:")
-        for message in request["messages"]
-        if not isinstance(message["content"], str)
-        for part in message["content"]
-        if part["type"] == "image_url"
-    ]
+    """Ids of the media a normalised chat request refers to, in order."""
+    return [media_id_of(part) for part in media_parts(request)]
 
 
 def for_engine(request: ChatRequest) -> dict[str, Any]:

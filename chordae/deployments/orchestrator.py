@@ -18,17 +18,21 @@ from numpy.typing import NDArray
 from ray import serve
 from ray.serve.exceptions import BackPressureError
 
-from chordae.deployments.probing import Embed, confidence, with_disclaimer
+from chordae.deployments.openai_api import media_part
+from chordae.deployments.probing import Embed, confidence
 from chordae.deployments.rephrasing import rephrase
+from chordae.deployments.side_by_side import side_by_side
+from chordae.deployments.summary import Finding, summarise
 from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable, Overloaded
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import (
+    KIND_OF,
+    NAME_OF,
     Answer,
     ExpertAnswer,
     Modality,
     Probe,
     ProbeReport,
-    Provenance,
     Question,
     WeightsVersion,
 )
@@ -65,45 +69,64 @@ class Orchestrator:
         self._embed = embed or load_embedding()
 
     async def ask(self, question: Question, request_id: str, probe: bool = True) -> AsyncIterator[Stage | Answer]:
-        """Finished stages as they end, then the answer.
+        """Finished stages as they end, then the answer. Of several modalities, every expert is asked at the same time.
 
         Raises:
             BadInput: no question, or nothing to look at.
-            ExpertUnavailable: the expert failed or was too slow.
+            ExpertUnavailable: the expert failed or was too slow; of several, all did. If some answered, the answer
+                says which did not.
         """
-        started = time.monotonic()
         stages: dict[str, float] = {}
-        modality, media_id = self._route(question)
-        asked = [question.text, *(rephrase(question.text) if probe else ())]
-        prompts = [(text, media_id) for text in asked] + ([(question.text, None)] if probe else [])
+        findings: dict[Modality, Finding] = {}
+        asked, missing = self._route(question)
+        several = len(asked) + len(missing) > 1
+        examinations = {
+            modality: self._examine(modality, media_id, question, request_id, probe)
+            for modality, media_id in asked.items()
+        }
+        async for modality, step in side_by_side(examinations):
+            if isinstance(step, Finding):
+                findings[modality] = step
+            elif isinstance(step, ChordaeError):
+                if not several or not isinstance(step, (ExpertUnavailable, Overloaded)):
+                    raise step
+                missing[modality] = step.problem
+            else:
+                name = f"{modality} {step[0]}" if several else step[0]
+                stages[name] = step[1]
+                yield name, step[1]
+        if not findings:
+            raise ExpertUnavailable("no expert could answer", "; ".join(missing.values()))
+        order = [modality for modality in KIND_OF if modality in findings]
+        yield summarise(
+            {modality: findings[modality] for modality in order}, missing, request_id, self._settings.digest(), stages
+        )
+
+    async def _examine(
+        self, modality: Modality, media_id: str, question: Question, request_id: str, probe: bool
+    ) -> AsyncIterator[Stage | Finding]:
+        """One expert's stages, then its finding. Raises as `ask` does for one."""
+        started = time.monotonic()
+        asked = [question.text, *(rephrase(question.text, modality) if probe else ())]
+        prompts: list[tuple[str, str | None]] = [(text, media_id) for text in asked]
+        if probe:
+            prompts.append((question.text, None))
         answers: dict[int, ExpertAnswer] = {}
         embedding: dict[str, asyncio.Task[NDArray[np.float32]]] = {}
+        answered = 0.0
         async for index, answer in self._consult(modality, prompts, question.sampling, request_id):
             answers[index] = answer
             if probe and index in (0, len(prompts) - 1) and answer.text not in embedding:
                 # while the others are still being written
                 embedding[answer.text] = asyncio.create_task(asyncio.to_thread(self._embed, [answer.text]))
             if index == 0:
-                stages["answer"] = time.monotonic() - started
-                yield "answer", stages["answer"]
-        original, report = answers[0], None
+                answered = time.monotonic() - started
+                yield "answer", answered
+        report = None
         if probe:
             report = self._report(modality, asked, answers, {text: (await task)[0] for text, task in embedding.items()})
-            stages["probe"] = time.monotonic() - started - stages["answer"]
-            yield "probe", stages["probe"]
-        yield Answer(
-            text=original.text if report is None else with_disclaimer(original.text, report.confidence),
-            flagged=None if report is None else report.confidence.flagged,
-            finish_reason=original.finish_reason,
-            reports=() if report is None else (report,),
-            provenance=Provenance(
-                request_id=request_id,
-                weights=(original.weights,),
-                media=(media_id,),
-                settings_digest=self._settings.digest(),
-            ),
-            stages=stages,
-        )
+            yield "probe", time.monotonic() - started - answered
+        yield Finding(media_id, answers[0], report)
 
     def _report(
         self,
@@ -131,18 +154,30 @@ class Orchestrator:
             weights=original.weights,
         )
 
-    def _route(self, question: Question) -> tuple[Modality, str]:
-        """Which expert gets which media. One modality so far: the question itself is the sub-query."""
+    def _route(self, question: Question) -> tuple[dict[Modality, str], dict[Modality, str]]:
+        """Which expert gets which media, and of several modalities, which one is missing and why.
+
+        The question itself is everybody's sub-query.
+        """
         if not question.media:
             raise BadInput(
                 "there is nothing to look at", "attach a recording: upload it with POST /media and name its id"
             )
-        if len(question.media) > 1:
-            raise BadInput("more than one picture in a question", "ask about one recording at a time")
-        media = self._media.get(question.media[0])
-        if media.modality not in self._experts:
-            raise BadInput(f"no expert for {media.modality}", "add one under `experts` in the settings")
-        return media.modality, media.id
+        media: dict[Modality, str] = {}
+        for each in map(self._media.get, question.media):
+            if each.modality in media:
+                name = NAME_OF[each.modality]
+                raise BadInput(f"more than one {name} recording in a question", "ask about one a modality at a time")
+            media[each.modality] = each.id
+        served = {modality: media_id for modality, media_id in media.items() if modality in self._experts}
+        without = [modality for modality in media if modality not in served]
+        if not served:
+            raise BadInput(f"no expert for {', '.join(without)}", "add one under `experts` in the settings")
+        missing = {modality: f"no {NAME_OF[modality]} expert is served here" for modality in without}
+        if len(media) > 1:
+            unseen = [modality for modality in KIND_OF if modality in self._experts and modality not in media]
+            missing |= {modality: f"no {NAME_OF[modality]} recording came with the question" for modality in unseen}
+        return served, missing
 
     async def _consult(
         self,
@@ -152,7 +187,7 @@ class Orchestrator:
         request_id: str,
     ) -> AsyncIterator[tuple[int, ExpertAnswer]]:
         """Put (question, media id or none) to one expert; its answers as (index, answer) in the order they come."""
-        requests = [sampling | {"messages": [_message(text, media_id)]} for text, media_id in prompts]
+        requests = [sampling | {"messages": [_message(text, modality, media_id)]} for text, media_id in prompts]
         timeout = self._settings.orchestrator.expert_timeout_s
         deadline = asyncio.get_running_loop().time() + timeout
         replies = self._experts[modality].options(stream=True).chat_together.remote(requests, request_id)
@@ -168,6 +203,9 @@ class Orchestrator:
             raise ExpertUnavailable(
                 f"the {modality} expert did not answer in {timeout:.0f} s", "ask again later"
             ) from error
+        except (asyncio.CancelledError, GeneratorExit):
+            replies.cancel()
+            raise
         except BackPressureError as error:
             raise Overloaded(f"too many questions wait for the {modality} expert", "ask again in a moment") from error
         except ChordaeError:
@@ -176,10 +214,10 @@ class Orchestrator:
             raise ExpertUnavailable(f"the {modality} expert failed ({type(error).__name__})", "ask again") from None
 
 
-def _message(text: str, media_id: str | None) -> dict[str, Any]:
+def _message(text: str, modality: Modality, media_id: str | None) -> dict[str, Any]:
     content: list[dict[str, Any]] = [{"type": "text", "text": text}]
     if media_id is not None:
-        content.insert(0, {"type": "image_url", "image_url": {"url": f"media:{media_id}"}})
+        content.insert(0, media_part(KIND_OF[modality], media_id))
     return {"role": "user", "content": content}
 
 

@@ -1,4 +1,4 @@
-"""Pictures on their way into the media store: uploaded recordings', and those sent with a question as `data:` URLs."""
+"""Media on their way into the store: uploaded studies', and pictures sent with a question as `data:` URLs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,22 @@ from PIL import Image
 from chordae.platform.errors import BadInput
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import Media
+from chordae.preprocessing.study import PreparedStudy
 
 MAX_PIXELS = 20_000_000  # thirty times a rendered ECG
 Size = tuple[int, int] | None  # (width, height) that the expert wants; none: any
 
 
-def keep(
-    store: MediaStore,
-    png: bytes,
-    version: str,
-    sidecar: dict[str, object],
-    size: Size,
-    people: bytes | None = None,
-) -> Media:
-    """Keep an ECG's picture, also at the size its expert wants, so that no question waits for that."""
-    media = store.put(png, "ecg", version, sidecar, people)
-    if size is not None:
-        store.reduced(media.id, size)
-    return media
+def keep_study(store: MediaStore, study: PreparedStudy, size: Size) -> Media:
+    """Keep an uploaded study's picture or video; nothing of whose it is."""
+    media = store.put(
+        study.content, study.modality, study.version, study.sidecar, people=study.companion, kind=study.kind
+    )
+    return _at_size(store, media, size)
 
 
 def keep_data_url(store: MediaStore, url: str, size: Size) -> str:
-    """Keep a picture sent with the question; returns its id. One expert so far, so a picture is an ECG.
+    """Keep a picture sent with the question; returns its id. Only ECGs are pictures.
 
     Raises:
         BadInput: no PNG or JPEG in base64, or one too large.
@@ -53,7 +47,14 @@ def keep_data_url(store: MediaStore, url: str, size: Size) -> str:
     if picture is None:
         raise BadInput("the data: URL holds no readable picture", "send a whole PNG or JPEG file")
     png = cv2.imencode(".png", picture)[1].tobytes()
-    return keep(store, png, "as-sent", {"source": "data URL"}, size).id
+    return _at_size(store, store.put(png, "ecg", "as-sent", {"source": "data URL"}), size).id
+
+
+def _at_size(store: MediaStore, media: Media, size: Size) -> Media:
+    """Have a picture ready at the size that its expert wants, so that no question waits for that."""
+    if media.kind == "image" and size is not None:
+        store.reduced(media.id, size)
+    return media
 
 
 def _check(raw: bytes) -> None:

@@ -4,13 +4,18 @@ The orchestrator probes an answer with these. Each keeps the clinician's words w
 numbers, laterality and negation cannot be lost.
 """
 
+from chordae.platform.schemas import Modality
+
+_RECORDING: dict[Modality, str] = {"ecg": "ECG", "echo": "echocardiogram", "cmr": "cardiac MR study"}
+
 REPHRASINGS = (
-    "Looking at this ECG: {question}",
+    "Looking at this {recording}: {question}",
     "Please answer: {question}",
     "{question} Give a short answer.",
 )
 
 
-def rephrase(question: str) -> tuple[str, ...]:
-    """Three rephrasings of a question."""
-    return tuple(template.format(question=question.strip()) for template in REPHRASINGS)
+def rephrase(question: str, modality: Modality) -> tuple[str, ...]:
+    """Three rephrasings of a question about a recording of that modality."""
+    recording = _RECORDING[modality]
+    return tuple(template.format(question=question.strip(), recording=recording) for template in REPHRASINGS)

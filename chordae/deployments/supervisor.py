@@ -117,7 +117,8 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
                 http_options={"host": "127.0.0.1", "port": settings.gateway.internal_port},
                 logging_config={"log_level": "WARNING", "enable_access_log": False},
             )
-            tell(f"loading {', '.join(settings.experts)} expert and the embedding model (about a minute on a laptop)")
+            experts = f"{', '.join(settings.experts)} expert{'s' if len(settings.experts) > 1 else ''}"
+            tell(f"loading {experts} and the embedding model (a minute or two on a laptop)")
             try:
                 serve.run_many(applications(settings))
             except RuntimeError as error:

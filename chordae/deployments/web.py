@@ -49,14 +49,24 @@ async def _no_such_call(request: Request, error: HTTPException) -> JSONResponse:
 
 
 async def read_question(request: Request, store: MediaStore, size: Size, longest: int) -> ChatRequest:
-    """The chat request in a body, its pictures kept; raises as `openai_api.parse` does."""
+    """The chat request in a body, its pictures kept, its media known to be here and what their parts say.
+
+    Raises as `openai_api.parse` does, and:
+        UnknownMedia: of that id there are none.
+        BadInput: a video in a part for pictures, or the other way round.
+    """
     body = await request.body()
 
     def parse() -> ChatRequest:
         return openai_api.parse(body, lambda url: keep_data_url(store, url, size), longest)
 
     # a picture is decoded and flushed to disk: not on the event loop that streams others' answers
-    return await asyncio.to_thread(parse) if b"data:" in body else parse()
+    asked = await asyncio.to_thread(parse) if b"data:" in body else parse()
+    for part in openai_api.media_parts(openai_api.for_engine(asked)):
+        media = store.get(openai_api.media_id_of(part))
+        if part["type"] != f"{media.kind}_url":
+            raise BadInput(f"media {media.id} are of kind {media.kind}", f"name them in a {media.kind}_url part")
+    return asked
 
 
 async def expert_answer(

@@ -1,32 +1,34 @@
-"""Greedy answers of a checkpoint in plain transformers: what evaluation during training uses instead of an engine."""
+"""Greedy answers of a checkpoint in plain transformers: what training asks itself, without an engine."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from chordae.cohort.questions import Conversation, Turn
-from chordae.learning.batches import IGNORED, LENGTH_STEP, Row, encode, pad_rows
-from chordae.learning.nano import END, IMAGE_PAD, MERGE, START, SYSTEM_PROMPT, VISION_END, VISION_START, picture_patches
+from chordae.cohort.conversation import Conversation, Turn
+from chordae.learning.batches import IGNORED, LENGTH_STEP, Row, encode, pad_rows, vision_tokens
+from chordae.learning.media_cache import View, see
+from chordae.learning.nano import END, SYSTEM_PROMPTS, prompt_text
+from chordae.platform.schemas import KIND_OF
 
-Picture = NDArray[np.uint8]
-Asked = tuple[str, Picture | None]
-"""A question and what it is about: (height, width, 3) uint8 RGB at the model's size, or nothing."""
+Asked = tuple[str, Path | None]
+"""A question and the file that it is about, a picture or a video at its full size; or no file."""
 Generate = Callable[[Sequence[Asked]], list[str]]
 Choose = Callable[[Sequence[Asked], Sequence[Sequence[str]]], list[int]]
 """Which of several answers, for each question, when one of them must be given."""
 
 
-def transformers_generate(model: Any, tokenizer: Any, batch: int = 32, max_new_tokens: int = 48) -> Generate:
-    """A function from questions to greedy answers."""
+def transformers_generate(
+    model: Any, tokenizer: Any, view: View, batch: int = 32, max_new_tokens: int = 64
+) -> Generate:
+    """A function from questions to greedy answers; `view` is how the model sees its media."""
 
     def generate(asked: Sequence[Asked]) -> list[str]:
         answers: list[str] = []
         for first in range(0, len(asked), batch):
-            inputs = _left_padded([_prompt(tokenizer, *one) for one in asked[first : first + batch]], tokenizer)
+            inputs = _left_padded([_prompt(tokenizer, view, *one) for one in asked[first : first + batch]], tokenizer)
             inputs = {name: value.to(model.device) for name, value in inputs.items()}
             with torch.inference_mode():
                 output = model.generate(
@@ -43,16 +45,15 @@ def transformers_generate(model: Any, tokenizer: Any, batch: int = 32, max_new_t
     return generate
 
 
-def transformers_choose(model: Any, tokenizer: Any) -> Choose:
+def transformers_choose(model: Any, tokenizer: Any, view: View) -> Choose:
     """A function that says which of several answers the model finds likeliest, however unlikely all are."""
-    image_token = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
 
     def choose(asked: Sequence[Asked], candidates: Sequence[Sequence[str]]) -> list[int]:
         chosen = []
-        for (question, picture), answers in zip(asked, candidates, strict=True):
-            talks = [Conversation((Turn(question, answer),), picture is not None) for answer in answers]
-            rows = [encode(tokenizer, talk, picture) for talk in talks]
-            batch = pad_rows(rows, tokenizer.pad_token_id, image_token)
+        for (question, media), answers in zip(asked, candidates, strict=True):
+            seen = None if media is None else see(media, view)
+            talks = [Conversation((Turn(question, answer),), media is not None) for answer in answers]
+            batch = pad_rows([encode(tokenizer, talk, view.modality, seen) for talk in talks], tokenizer)
             labels = batch.pop("labels")[:, 1:].to(model.device)
             with torch.inference_mode():
                 logits = model(**{name: value.to(model.device) for name, value in batch.items()}).logits[:, :-1]
@@ -63,24 +64,26 @@ def transformers_choose(model: Any, tokenizer: Any) -> Choose:
     return choose
 
 
-def _prompt(tokenizer: Any, question: str, picture: Picture | None) -> Row:
-    patches, grid, media = None, None, ""
-    if picture is not None:
-        patches, grid = picture_patches(picture)
-        media = VISION_START + IMAGE_PAD * (grid[1] * grid[2] // MERGE**2) + VISION_END
-    text = f"{START}system\n{SYSTEM_PROMPT}{END}\n{START}user\n{media}{question}{END}\n{START}assistant\n"
-    return Row(tokenizer.encode(text, add_special_tokens=False), [], patches, grid)
+def _prompt(tokenizer: Any, view: View, question: str, media: Path | None) -> Row:
+    system = SYSTEM_PROMPTS[view.modality]
+    if media is None:
+        return Row(tokenizer.encode(prompt_text(question, system=system), add_special_tokens=False), [])
+    seen, video = see(media, view), KIND_OF[view.modality] == "video"
+    patches, grid = seen.patches()
+    text = prompt_text(question, vision_tokens(grid, video), system)
+    return Row(tokenizer.encode(text, add_special_tokens=False), [], patches, grid, seen.seconds, video)
 
 
 def _left_padded(rows: Sequence[Row], tokenizer: Any) -> dict[str, Tensor]:
     """Prompts padded at the start, so that all answers begin at the same place."""
     length = -(-max(len(row.ids) for row in rows) // LENGTH_STEP) * LENGTH_STEP
-    padding = [[tokenizer.pad_token_id] * (length - len(row.ids)) for row in rows]
+    padding = [length - len(row.ids) for row in rows]
     padded = [
-        Row(pad + row.ids, [IGNORED] * length, row.patches, row.grid) for pad, row in zip(padding, rows, strict=True)
+        Row([tokenizer.pad_token_id] * pad + row.ids, [IGNORED] * length, row.patches, row.grid, row.seconds, row.video)
+        for pad, row in zip(padding, rows, strict=True)
     ]
-    batch = pad_rows(padded, tokenizer.pad_token_id, tokenizer.convert_tokens_to_ids(IMAGE_PAD))
+    batch = pad_rows(padded, tokenizer)
     for number, pad in enumerate(padding):
-        batch["attention_mask"][number, : len(pad)] = 0
+        batch["attention_mask"][number, :pad] = 0
     del batch["labels"]
     return batch

@@ -1,125 +1,161 @@
 """Conversations as tensors, made when they are needed: nothing is drawn or tokenised ahead of time.
 
-A row of a stage is only its number. The collator, which runs in the loader's processes, turns numbers into patients,
-pictures, questions and padded tensors; the same seed and number give the same row, so a resumed run sees what an
-unbroken one would have seen.
+A row of a run is only its number. The collator turns numbers into studies, questions and padded tensors; the same seed
+and number give the same row, so a resumed run sees what an unbroken one would have seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chordae.cohort.ecg import sample_latents
-from chordae.cohort.questions import (
-    Conversation,
-    blind_conversation,
-    listing_conversation,
-    matching_conversation,
-    question_conversation,
-    report_conversation,
-)
-from chordae.learning.config import LanguageStage
-from chordae.learning.nano import (
-    END,
-    IMAGE_PAD,
-    MERGE,
-    START,
-    SYSTEM_PROMPT,
-    VISION_END,
-    VISION_START,
-    picture_patches,
-)
-from chordae.learning.pictures import simulated_picture
+from chordae.cohort import language_tasks, questions
+from chordae.cohort.conversation import Conversation
+from chordae.learning.config import SEEN, Phase
+from chordae.learning.lookup import lookup_conversation
+from chordae.learning.media_cache import Seen
+from chordae.learning.nano import END, IMAGE_PAD, MERGE, START, SYSTEM_PROMPTS, VIDEO_PAD, VISION_END, VISION_START
+from chordae.learning.studies import Studies
+from chordae.platform.schemas import KIND_OF, Modality
 
 IGNORED = -100  # label of a token that is not an answer's
 LENGTH_STEP = 32
+TASKS = (
+    language_tasks.decompose_conversation,
+    language_tasks.rephrase_conversation,
+    language_tasks.summarise_conversation,
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One conversation: token ids and labels of (L,), the picture's patches (P, 1176) and grid where there is one."""
+    """One conversation: token ids and labels of (L,); patches (P, 1176), grid and seconds where something is seen."""
 
     ids: list[int]
     labels: list[int]
-    patches: NDArray[np.float32] | None
-    grid: tuple[int, int, int] | None
+    patches: NDArray[np.float32] | None = None
+    grid: tuple[int, int, int] = (0, 0, 0)
+    seconds: float = 0.0
+    video: bool = False
 
 
-def encode(
-    tokenizer: Any,
-    conversation: Conversation,
-    picture: NDArray[np.uint8] | None,
-    system: str = SYSTEM_PROMPT,
-) -> Row:
+def vision_tokens(grid: tuple[int, int, int], video: bool) -> str:
+    """The placeholder of a picture or video, one token for four patches."""
+    return VISION_START + (VIDEO_PAD if video else IMAGE_PAD) * (grid[0] * grid[1] * grid[2] // MERGE**2) + VISION_END
+
+
+def encode(tokenizer: Any, conversation: Conversation, modality: Modality, seen: Seen | None = None) -> Row:
     """Tokens of a conversation as the chat template lays it out; only answers and their ends are learned."""
-    patches, grid, media = None, None, ""
-    if picture is not None:
-        patches, grid = picture_patches(picture)
-        media = VISION_START + IMAGE_PAD * (grid[1] * grid[2] // MERGE**2) + VISION_END
-    ids = tokenizer.encode(f"{START}system\n{system}{END}\n", add_special_tokens=False)
-    labels = [IGNORED] * len(ids)
+    patches, grid, media, video = None, (0, 0, 0), "", KIND_OF[modality] == "video"
+    if seen is not None:
+        patches, grid = seen.patches()
+        media = vision_tokens(grid, video)
+    pieces = [(f"{START}system\n{SYSTEM_PROMPTS[modality]}{END}\n", False)]
     for number, turn in enumerate(conversation.turns):
         shown = media if number == 0 else ""
-        asked = f"{START}user\n{shown}{turn.question}{END}\n{START}assistant\n"
-        question = tokenizer.encode(asked, add_special_tokens=False)
-        answer = tokenizer.encode(turn.answer + END, add_special_tokens=False)
-        newline = tokenizer.encode("\n", add_special_tokens=False)
-        ids += question + answer + newline
-        labels += [IGNORED] * len(question) + answer + [IGNORED] * len(newline)
-    return Row(ids, labels, patches, grid)
+        pieces += [
+            (f"{START}user\n{shown}{turn.question}{END}\n{START}assistant\n", False),
+            (turn.answer + END, True),
+            ("\n", False),
+        ]
+    ids: list[int] = []
+    labels: list[int] = []
+    for tokens, (_, learned) in zip(
+        tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"], pieces, strict=True
+    ):
+        ids += tokens
+        labels += tokens if learned else [IGNORED] * len(tokens)
+    return Row(ids, labels, patches, grid, 0.0 if seen is None else seen.seconds, video and seen is not None)
 
 
-def pad_rows(rows: Sequence[Row], pad: int, image_token: int) -> dict[str, Tensor]:
+def pad_rows(rows: Sequence[Row], tokenizer: Any) -> dict[str, Tensor]:
     """Rows -> the model's inputs, padded at the end to the longest, rounded up.
 
     Few distinct lengths keep oneDNN's cache of prepared kernels, and so the memory of a long run on a CPU, small.
     """
     length = -(-max(len(row.ids) for row in rows) // LENGTH_STEP) * LENGTH_STEP
-    ids = torch.full((len(rows), length), pad)
+    ids = torch.full((len(rows), length), tokenizer.pad_token_id)
     labels = torch.full((len(rows), length), IGNORED)
     attention = torch.zeros((len(rows), length), dtype=torch.long)
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = torch.tensor(row.ids)
         labels[number, : len(row.labels)] = torch.tensor(row.labels)
         attention[number, : len(row.ids)] = 1
+    image, video = (tokenizer.convert_tokens_to_ids(token) for token in (IMAGE_PAD, VIDEO_PAD))
     batch = {
         "input_ids": ids,
         "attention_mask": attention,
         "labels": labels,
-        "mm_token_type_ids": (ids == image_token).long(),
+        "mm_token_type_ids": (ids == image).long() + 2 * (ids == video).long(),
     }
-    seen = [row for row in rows if row.patches is not None]
-    if seen:
-        patches = [row.patches for row in seen if row.patches is not None]
-        batch["pixel_values"] = torch.from_numpy(np.concatenate(patches))
-        batch["image_grid_thw"] = torch.tensor([row.grid for row in seen])
+    stills = [row for row in rows if row.patches is not None and not row.video]
+    videos = [row for row in rows if row.patches is not None and row.video]
+    if stills:
+        batch["pixel_values"] = _joined(stills)
+        batch["image_grid_thw"] = torch.tensor([row.grid for row in stills])
+    if videos:
+        batch["pixel_values_videos"] = _joined(videos)
+        batch["video_grid_thw"] = torch.tensor([row.grid for row in videos])
+        batch["second_per_grid_ts"] = torch.tensor([row.seconds for row in videos])
     return batch
 
 
-class ConversationCollator:
-    """Row numbers of one stage -> a batch."""
+def _joined(rows: Sequence[Row]) -> Tensor:
+    return torch.from_numpy(np.concatenate([row.patches for row in rows if row.patches is not None]))
 
-    def __init__(self, tokenizer: Any, stage: LanguageStage, seed: Sequence[int], size: tuple[int, int]) -> None:
-        self.tokenizer, self.seed, self.size = tokenizer, tuple(seed), size
-        weights = np.array([stage.reports, stage.questions, stage.matching, stage.listing, stage.blind])
-        self.shares = weights / weights.sum()
-        self.image_token = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
+
+class ConversationCollator:
+    """Row numbers of a run -> a batch. `size` is how many rows all workers take in one step."""
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        phases: Sequence[Phase],
+        size: int,
+        seed: int,
+        studies: Studies | None,
+        modality: Modality | None,
+        augment: bool,
+    ) -> None:
+        self.tokenizer, self.phases, self.size, self.seed = tokenizer, phases, size, seed
+        self.studies, self.modality, self.augment = studies, modality, augment
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict[str, Tensor]:
-        return pad_rows([self.row(row["row"]) for row in rows], self.tokenizer.pad_token_id, self.image_token)
+        return pad_rows([self.row(row["row"]) for row in rows], self.tokenizer)
 
     def row(self, number: int) -> Row:
         """The row of that number: a function of the seed and the number."""
-        rng = np.random.default_rng([*self.seed, number])
-        kind = int(rng.choice(5, p=self.shares))
-        if kind >= 2:
-            talk = (matching_conversation, listing_conversation, blind_conversation)[kind - 2](rng)
-            return encode(self.tokenizer, talk, None)
-        latents = sample_latents(rng)
-        talk = report_conversation(latents, rng) if kind == 0 else question_conversation(latents, rng)
-        return encode(self.tokenizer, talk, simulated_picture(latents, rng, self.size))
+        rng = np.random.default_rng([self.seed, number])
+        weights = self._phase(number // self.size).weights()
+        kind = str(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
+        modality = self.modality or cast(Modality, str(rng.choice(list(SYSTEM_PROMPTS))))
+        if kind in SEEN and self.studies is not None:
+            study = self.studies.draw(rng)
+            make = questions.report_conversation if kind == "reports" else questions.question_conversation
+            seen = self.studies.seen(study, rng if self.augment else None)
+            return encode(self.tokenizer, make(self.studies.samples[study], rng), modality, seen)
+        return encode(self.tokenizer, _TEXT[kind](modality, rng), modality)
+
+    def _phase(self, step: int) -> Phase:
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        return self.phases[-1]
+
+
+def _task(modality: Modality, rng: np.random.Generator) -> Conversation:
+    return TASKS[int(rng.integers(len(TASKS)))](rng)
+
+
+_TEXT: dict[str, Callable[[Modality, np.random.Generator], Conversation]] = {
+    "lookup": lookup_conversation,
+    "listing": questions.listing_conversation,
+    "matching": questions.matching_conversation,
+    "blind": questions.blind_conversation,
+    "tasks": _task,
+}

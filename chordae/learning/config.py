@@ -1,83 +1,169 @@
-"""What a training run is told: pydantic models of the files in `configs/train`, unknown keys refused."""
+"""What a training run is told: pydantic models of the files in `configs/train`, unknown keys refused.
+
+An expert is made by a chain of runs, each with a file of its own: pretrain (the encoder learns to see), sft (the whole
+model learns to answer), grpo (reward decides). `start` names the checkpoint that a run begins from.
+"""
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from chordae.platform.errors import BadSettings
+from chordae.platform.schemas import Modality
+
+SIDE = 28
+"""Sides of pictures are multiples of this (patches of 14 px, merged by two): no processor resizes them again."""
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class EncoderStage(_Strict):
-    """Linear heads on the simulator's latents."""
+class NanoShape(Strict):
+    """Sizes of a nano model. Head widths are ones that vLLM's CPU attention supports (32, 64, ...)."""
 
-    steps: int = Field(ge=0, description="Optimiser steps.")
-    batch: int = Field(32, ge=1, description="Pictures a step, each made once and never seen again.")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW's: patch filters, gains, biases, heads.")
-    muon_learning_rate: float = Field(3e-3, gt=0, description="Muon's: the matrices of the encoder.")
-    warmup: int = Field(30, ge=1, description="Steps of linear warm-up.")
-    save_every: int = Field(50, ge=1, description="Steps between checkpoints.")
-    bf16: bool = Field(True, description="Matrix products in bfloat16; weights stay float32.")
-
-
-class LanguageStage(_Strict):
-    """Next-token loss on answers, by TRL's SFTTrainer."""
-
-    name: str
-    steps: int = Field(ge=0, description="Optimiser steps.")
-    batch: int = Field(16, ge=1, description="Conversations a step.")
-    learning_rate: float = Field(2e-3, gt=0, description="AdamW's: embeddings, output weights, gains, biases.")
-    muon_learning_rate: float = Field(4e-3, gt=0, description="Muon's: the matrices of the language model.")
-    encoder_share: float = Field(
-        0.2, ge=0, le=1, description="Of both rates for the encoder, so that it forgets little."
-    )
-    warmup: int = Field(30, ge=1)
-    save_every: int = Field(100, ge=1)
-    reports: float = Field(0.0, ge=0, description="Weight of whole readings of a picture.")
-    questions: float = Field(0.0, ge=0, description="Weight of open, yes-no and option questions on a picture.")
-    matching: float = Field(0.0, ge=0, description="Weight of options matched to a finding in words; no picture.")
-    listing: float = Field(
-        0.0, ge=0, description="Weight of lists of options said back with their letters; no picture."
-    )
-    blind: float = Field(0.0, ge=0, description="Weight of questions whose picture is missing.")
-    bf16: bool = Field(True, description="Matrix products in bfloat16, in the first stage; later ones take float32.")
+    vision_depth: int = 3
+    vision_width: int = 160
+    vision_heads: int = 5
+    vision_mlp: int = 432
+    depth: int = 3
+    width: int = 192
+    heads: int = 6
+    mlp: int = 512
+    context: int = 2048
 
 
-class SftConfig(_Strict):
-    """Supervised training of a nano expert, from nothing."""
+class Run(Strict):
+    """What every kind of training has."""
 
-    type: Literal["sft"]
-    name: str = Field(description="Name of the expert, and of its directory under `var/models`.")
+    name: str = Field(description="Name of the checkpoint, and of its directory under `var/models`.")
     version: str = Field(description="Version that the manifest carries.")
-    seed: int = Field(20_261_122, description="All pictures and questions follow from it.")
-    picture: tuple[int, int] = Field((336, 224), description="Width and height in pixels, multiples of 28.")
-    vocabulary: int = Field(2048, ge=512, description="Entries of the tokenizer at most.")
+    modality: Modality | None = Field(None, description="Whose media are read; none: a language model alone.")
+    seed: int = Field(20_261_122, description="Fresh weights, and which row is drawn when, follow from it.")
+    start: str | None = Field(None, description="Checkpoint to begin from: a directory or hf://owner/name; none: new.")
+    language: str | None = Field(None, description="Checkpoint that gives a new nano its tokenizer and language model.")
+    datasets: tuple[Path, ...] = Field((), description="Directories with samples.jsonl and media.")
+    held_out: tuple[Path, ...] = Field((), description="Datasets none of whose patients may be trained on.")
+    validation: float = Field(0.05, ge=0, lt=1, description="Share of the patients that are kept from training.")
+    size: tuple[int, int] | None = Field(None, description="Width and height in px that the model sees, of 28s.")
+    frames: int = Field(1, ge=1, description="Frames of a video that the model sees, evenly spread; pictures have 1.")
+    augment: bool = Field(True, description="Vary brightness, place and noise of what is seen.")
+    shape: NanoShape = Field(default_factory=NanoShape, description="Sizes of a new nano model.")
+    vocabulary: int = Field(2048, ge=512, description="Entries of a new tokenizer at most.")
+    steps: int = Field(ge=1, description="Optimiser steps.")
+    batch: int = Field(16, ge=1, description="Rows a step and worker.")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW's: embeddings, output weights, gains, biases.")
+    muon_learning_rate: float = Field(3e-3, ge=0, description="Muon's: matrices; 0 leaves them to AdamW.")
+    warmup: int = Field(30, ge=1, description="Steps of linear warm-up; the rest falls as a cosine.")
+    save_every: int = Field(100, ge=1, description="Steps between checkpoints.")
+    bf16: bool = Field(True, description="Matrix products in bfloat16; weights stay float32.")
     workers: int = Field(1, ge=0, description="Ray Train workers; 0 trains in this process.")
     use_gpu: bool | None = Field(None, description="A GPU for each worker; none: where there is one.")
-    loader_workers: int = Field(1, ge=0, description="Processes that draw pictures.")
-    encoder: EncoderStage
-    stages: list[LanguageStage]
-    evaluate: int = Field(1000, ge=0, description="Multiple-choice questions asked at the end; 0: none.")
+    loader_workers: int = Field(0, ge=0, description="Processes that make rows; 0: the training process itself.")
 
     def digest(self) -> str:
         """SHA-256 of the values, whatever the file's order and comments."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if bool(self.datasets) != (self.modality is not None):
+            raise ValueError("modality and datasets come together")
+        if self.datasets and self.size is None:
+            raise ValueError("size is missing: what does the model see?")
+        if self.size is not None and (self.size[0] % SIDE or self.size[1] % SIDE):
+            raise ValueError(f"size: sides must be multiples of {SIDE}")
+        if self.modality == "ecg" and self.frames != 1:
+            raise ValueError("frames: an ECG is one picture")
+        if self.modality in ("echo", "cmr") and (self.frames % 2 or self.size is None or self.size[0] != self.size[1]):
+            raise ValueError("a video needs an even number of frames and a square size")
+        if self.start and self.language:
+            raise ValueError("start and language exclude each other: a checkpoint has its language model")
+        return self
 
-def load_config(path: Path) -> SftConfig:
+
+class PretrainConfig(Run):
+    """Stage 1: the vision encoder and its projector learn; the language model is frozen."""
+
+    type: Literal["pretrain"]
+    objective: Literal["heads", "reports"] = Field(
+        "heads", description="Linear heads on findings and numbers (nano), or the next token of reports (large)."
+    )
+
+    @model_validator(mode="after")
+    def _sees(self) -> Self:
+        if self.modality is None:
+            raise ValueError("modality is missing: an encoder is trained on media")
+        return self
+
+
+class Phase(Strict):
+    """So many steps of a mixture; the weights are relative."""
+
+    steps: int = Field(ge=1)
+    reports: float = Field(0.0, ge=0, description="Whole readings of a study.")
+    questions: float = Field(0.0, ge=0, description="Open, yes-no and option questions on a study.")
+    lookup: float = Field(0.0, ge=0, description="Short lists of random words, each said back with its letter.")
+    listing: float = Field(0.0, ge=0, description="Lists of options said back with their letters.")
+    matching: float = Field(0.0, ge=0, description="Options matched to a finding in words.")
+    blind: float = Field(0.0, ge=0, description="Questions whose study is missing.")
+    tasks: float = Field(0.0, ge=0, description="The orchestrator's: decompose, rephrase, summarise.")
+
+    def weights(self) -> dict[str, float]:
+        """By kind of conversation; those above nothing."""
+        named = {name: getattr(self, name) for name in KINDS}
+        return {name: weight for name, weight in named.items() if weight > 0}
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.weights():
+            raise ValueError("a phase needs at least one weight above 0")
+        return self
+
+
+SEEN = ("reports", "questions")
+KINDS = (*SEEN, "lookup", "listing", "matching", "blind", "tasks")
+
+
+class SftConfig(Run):
+    """Stage 2: the whole model learns to answer, by next-token loss on answers."""
+
+    type: Literal["sft"]
+    steps: int = Field(0, ge=0, description="The phases' sum; leave it out.")
+    encoder_share: float = Field(0.2, ge=0, le=1, description="Of both rates for the encoder: it forgets little.")
+    phases: tuple[Phase, ...] = Field(min_length=1, description="One after the other, under one schedule.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        total = sum(phase.steps for phase in self.phases)
+        if self.steps not in (0, total):
+            raise ValueError(f"steps is {self.steps}, the phases' sum {total}: leave it out")
+        if self.modality is None and any(kind in SEEN for phase in self.phases for kind in phase.weights()):
+            raise ValueError("reports and questions need datasets")
+        object.__setattr__(self, "steps", total)
+        return self
+
+
+TrainConfig = Annotated[PretrainConfig | SftConfig, Field(discriminator="type")]
+_ADAPTER: TypeAdapter[PretrainConfig | SftConfig] = TypeAdapter(TrainConfig)
+
+
+def parse_config(values: object) -> PretrainConfig | SftConfig:
+    """What a file's YAML or `model_dump` holds, as the model that its `type` names."""
+    return _ADAPTER.validate_python(values)
+
+
+def load_config(path: Path) -> PretrainConfig | SftConfig:
     """Read a file of `configs/train`.
 
     Raises:
-        BadSettings: not there, not YAML, or a key or value that is not known.
+        BadSettings: not there, not YAML, or a key or value that is not known or does not fit.
     """
     try:
-        return SftConfig.model_validate(yaml.safe_load(path.read_text()))
+        return parse_config(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError) as error:
         raise BadSettings(f"Cannot read the training configuration {path.name}", str(error).splitlines()[0]) from error
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""`chordae cohort dataset`: simulated patients' files through a hospital's preprocessing, kept as media with what is true.
+"""`chordae cohort dataset`: simulated patients' files through a hospital's preprocessing, with what is true of them.
 
 Each patient's files are written as `chordae cohort make` writes them, into a temporary directory, read by
 `prepare_study` like any study that arrives, and thrown away: there is no other way from a simulated heart to a model.
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +23,7 @@ from chordae.cohort.bclean import filter_items
 from chordae.cohort.dataset import QUESTIONS, SAMPLES, Item, Sample, read_rows, write_rows
 from chordae.cohort.findings import findings, topics
 from chordae.cohort.items import build_items, checksum
-from chordae.cohort.make import GENERATOR_VERSION, TRUTH, VIEWS, make_patient, patient_directory
+from chordae.cohort.make import GENERATOR_VERSION, TRUTH, VIEWS, in_processes, make_patient, patient_directory
 from chordae.cohort.numbers import numbers
 from chordae.cohort.patient import patient_rng
 from chordae.cohort.sites import SiteProfile, load_site
@@ -32,7 +31,11 @@ from chordae.cohort.truth import Truth
 from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.files import write_atomically
 from chordae.platform.schemas import Modality
+from chordae.preprocessing.echo import look
+from chordae.preprocessing.echo.attention import clip_features
+from chordae.preprocessing.echo.clips import clips_of
 from chordae.preprocessing.identity import Site
+from chordae.preprocessing.opening import open_study
 from chordae.preprocessing.study import prepare_study
 
 
@@ -104,14 +107,9 @@ def make_dataset(
     everyone = [(one, number) for one in config.members for number in range(1, one.patients + 1)]
     wanted = [(one, number) for one, number in everyone if not _part(output, one, number).is_file()]
     tell(len(everyone) - len(wanted), len(everyone))
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = [
-            pool.submit(_prepare, sites[one.site], one, number, config.modalities, config.label_noise, output)
-            for one, number in wanted
-        ]
-        for done, finished in enumerate(as_completed(running), start=len(everyone) - len(wanted) + 1):
-            finished.result()
-            tell(done, len(everyone))
+    tasks = [(sites[one.site], one, number, config.modalities, config.label_noise, output) for one, number in wanted]
+    for done in in_processes(_prepare, tasks):
+        tell(len(everyone) - len(wanted) + done, len(everyone))
     samples = [sample for one, number in everyone for sample in read_rows(_part(output, one, number), Sample)]
     write_rows(output / SAMPLES, samples)
     summary: dict[str, object] = {"patients": len(everyone), "samples": len(samples)}
@@ -126,7 +124,7 @@ def _ask(wanted: Questions, samples: list[Sample], output: Path) -> dict[str, ob
         drawn = build_items(members, "mcq", wanted.mcq_per_topic, wanted.seed)
         kept, cleaned = filter_items(drawn)
         items += kept + build_items(members, "vqa", wanted.vqa_per_topic, wanted.seed)
-        summary[f"b_clean_{modality}"] = cleaned
+        summary[f"b_clean_{modality}"] = asdict(cleaned)
     found = checksum(items)
     if wanted.checksum and found != wanted.checksum:
         raise BadInput(
@@ -174,9 +172,23 @@ def _prepare(
                 )
             )
             if modality == "echo":
-                shown = {"sidecar": prepared.sidecar, "views": json.loads((directory / VIEWS).read_text())}
-                write_atomically(output / "media" / f"{digest}.json", json.dumps(shown).encode(), durable=False)
+                clips = _clips(study, json.loads((directory / VIEWS).read_text()))
+                write_atomically(
+                    output / "media" / f"{digest}.json", json.dumps({"clips": clips}).encode(), durable=False
+                )
     write_rows(_part(output, members, number), samples)
+
+
+def _clips(study: Path, views: dict[str, str]) -> list[dict[str, object]]:
+    """An echo study's clips as a view selector sees them, and which view each shows in truth."""
+    clips, _ = clips_of(open_study(study).instances)
+    return [
+        {
+            "view": views[str(int(seen.clip.instance.number("InstanceNumber") or 0))],
+            "features": [round(float(value), 4) for value in clip_features(seen.candidate)],
+        }
+        for seen in look(clips, Counter())
+    ]
 
 
 _NO_SECRET = b"\0" * 32

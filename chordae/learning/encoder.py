@@ -1,9 +1,4 @@
-"""First stage: the vision encoder learns to see, by linear heads on what the simulator knows.
-
-Next-token loss alone left a nano model at the text prior: after 250 steps of 16 pictures the loss was what the answers
-without any picture give. Here every merged token, pooled and in its place, must tell rhythm, conduction, ST territory,
-rate, PR interval and QRS duration. The heads are thrown away; the encoder and the merger stay.
-"""
+"""Stage 1 of a nano expert: the vision encoder and its projector learn by heads on findings and numbers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,83 +6,59 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from chordae.cohort.ecg import CONDUCTIONS, RHYTHMS, ST_SEGMENTS, EcgLatents, sample_latents
-from chordae.learning.config import EncoderStage
-from chordae.learning.nano import picture_patches
+from chordae.learning.config import PretrainConfig
+from chordae.learning.heads import Heads, Targets, errors, head_loss, right, targets
 from chordae.learning.optimiser import MuonAdamW
-from chordae.learning.pictures import simulated_picture
+from chordae.learning.studies import Studies
+from chordae.learning.vision import batched_attention
 
-CLASSES = {"rhythm": len(RHYTHMS), "conduction": len(CONDUCTIONS), "st": len(ST_SEGMENTS)}
-MEASURES = 3  # rate, PR, QRS
 Progress = Callable[[int, dict[str, float]], None]
+"""Called with the step just made and its figures."""
+Keep = Callable[[int, dict[str, Any]], None]
+"""Called with a step and all that a later run needs to go on after it."""
+JUDGED = 64
+"""Studies judged at once."""
 
 
-def targets(latents: EcgLatents) -> tuple[list[int], list[float]]:
-    """Class indices (rhythm, conduction, ST) and scaled rate, PR (NaN: none) and QRS."""
-    classes = [
-        RHYTHMS.index(latents.rhythm),
-        CONDUCTIONS.index(latents.conduction),
-        ST_SEGMENTS.index(latents.st),
-    ]
-    pr = float("nan") if latents.pr_ms is None else (latents.pr_ms - 200) / 70
-    return classes, [(latents.rate_bpm - 85) / 30, pr, (latents.qrs_ms - 115) / 30]
+class LabelledStudies(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Item i is a function of (seed, i): patches (P, 1176), classes (topics,), numbers (N,)."""
 
-
-class LabelledPictures(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Item i is a function of (seed, i): patches (P, 1176), classes (3,), measures (3,)."""
-
-    def __init__(self, seed: int, first: int, count: int, size: tuple[int, int]) -> None:
-        self.seed, self.first, self.count, self.size = seed, first, count, size
+    def __init__(self, studies: Studies, told: Targets, config: PretrainConfig, first: int) -> None:
+        self.studies, self.told, self.config, self.first = studies, told, config, first
 
     def __len__(self) -> int:
-        return self.count
+        return self.config.steps * self.config.batch - self.first
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        rng = np.random.default_rng([self.seed, self.first + index])
-        latents = sample_latents(rng)
-        patches, _ = picture_patches(simulated_picture(latents, rng, self.size))
-        classes, measures = targets(latents)
-        return torch.from_numpy(patches), torch.tensor(classes), torch.tensor(measures)
+        rng = np.random.default_rng([self.config.seed, self.first + index])
+        study = self.studies.draw(rng)
+        return labelled(self.studies, self.told, study, rng if self.config.augment else None)
 
 
-class Heads(nn.Module):
-    """Linear read-outs of the merged tokens (B, T, W): of their mean, and of all of them in their places."""
-
-    def __init__(self, tokens: int, width: int) -> None:
-        super().__init__()
-        outputs = sum(CLASSES.values()) + MEASURES
-        self.pooled = nn.Linear(width, outputs)
-        self.placed = nn.Linear(tokens * width, outputs)
-        nn.init.normal_(self.placed.weight, std=0.002)
-
-    def forward(self, merged: Tensor) -> tuple[Tensor, Tensor]:
-        return self.pooled(merged.mean(dim=1)), self.placed(merged.flatten(1))
+def labelled(
+    studies: Studies, told: Targets, study: int, rng: np.random.Generator | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One study as an item of `LabelledStudies`."""
+    patches, _ = studies.seen(study, rng).patches()
+    classes, numbers = told.of(studies.samples[study])
+    return torch.from_numpy(patches), torch.from_numpy(classes), torch.from_numpy(numbers)
 
 
-def merged_tokens(model: Any, patches: Tensor, size: tuple[int, int]) -> Tensor:
+def grid(config: PretrainConfig) -> tuple[int, int, int]:
+    """Patches in time, rows and columns."""
+    width, height = config.size or (0, 0)
+    return -(-config.frames // 2), height // 14, width // 14
+
+
+def merged_tokens(model: Any, patches: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """(B, P, 1176) patches -> (B, P / 4, W) tokens as the language model receives them."""
-    grid = torch.tensor([[1, size[1] // 14, size[0] // 14]] * len(patches), device=patches.device)
-    output = model.model.visual(patches.flatten(0, 1), grid_thw=grid)
-    tokens: Tensor = output.pooler_output if hasattr(output, "pooler_output") else output
+    output = model.model.visual(
+        patches.flatten(0, 1), grid_thw=torch.tensor([shape] * len(patches), device=patches.device)
+    )
+    tokens: Tensor = output.pooler_output
     return tokens.reshape(len(patches), -1, tokens.shape[-1])
-
-
-def head_loss(output: Tensor, classes: Tensor, measures: Tensor) -> Tensor:
-    """Cross-entropy of the classes plus squared error of the measures that exist."""
-    parts = torch.split(output, [*CLASSES.values(), MEASURES], dim=1)
-    loss = sum(functional.cross_entropy(part, classes[:, k]) for k, part in enumerate(parts[:3]))
-    known = ~measures.isnan()
-    return loss + functional.mse_loss(parts[3][known], measures[known])
-
-
-def accuracies(output: Tensor, classes: Tensor, measures: Tensor) -> dict[str, float]:
-    """Share right per class, and the mean error of the rate in beats a minute."""
-    parts = torch.split(output, [*CLASSES.values(), MEASURES], dim=1)
-    right = {name: (parts[k].argmax(1) == classes[:, k]).float().mean().item() for k, name in enumerate(CLASSES)}
-    return right | {"rate_error": (parts[3][:, 0] - measures[:, 0]).abs().mean().item() * 30}
 
 
 def schedule(step: int, steps: int, warmup: int) -> float:
@@ -100,58 +71,94 @@ def schedule(step: int, steps: int, warmup: int) -> float:
 
 def train_encoder(
     model: Any,
-    stage: EncoderStage,
-    seed: int,
-    size: tuple[int, int],
-    workers: int,
+    studies: Studies,
+    config: PretrainConfig,
     progress: Progress,
     state: dict[str, Any] | None = None,
-    keep: Callable[[dict[str, Any]], None] | None = None,
-) -> None:
-    """Train `model`'s encoder in place; `state` resumes a run that `keep` stored."""
+    keep: Keep | None = None,
+) -> dict[str, Any]:
+    """Train `model`'s encoder in place; `state` resumes a run that `keep` stored.
+
+    Returns:
+        What the heads tell of the validation studies: share right by topic, mean error by number; empty without any.
+    """
     device = next(model.parameters()).device
-    heads = Heads(size[0] // 28 * (size[1] // 28), model.config.text_config.hidden_size).to(device)
+    told = targets([studies.samples[number] for number in studies.training], config.modality or "ecg")
+    times, rows, columns = grid(config)
+    torch.manual_seed(config.seed)
+    heads = Heads(times * rows * columns // 4, model.config.text_config.hidden_size, told.width).to(device)
     visual = model.model.visual
     trained = [*visual.parameters(), *heads.parameters()]
     optimiser = MuonAdamW(
         [
-            (visual.named_parameters(), stage.learning_rate, stage.muon_learning_rate),
-            ([("lm_head", parameter) for parameter in heads.parameters()], stage.learning_rate, 0.0),
+            (visual.named_parameters(), config.learning_rate, config.muon_learning_rate),
+            ([("lm_head", parameter) for parameter in heads.parameters()], config.learning_rate, 0.0),
         ]
     )
     first = 0
-    if state is None:
-        centre_patch_filters(visual)
-    else:
+    if state is not None:
         first = state["step"]
         visual.load_state_dict(state["visual"])
-        if first >= stage.steps:
-            return
         heads.load_state_dict(state["heads"])
         optimiser.load_state_dict(state["optimiser"])
-    for step, (patches, classes, measures) in enumerate(_batches(stage, seed, first, size, workers), start=first):
-        for group in optimiser.param_groups:
-            group["lr"] = group["initial_lr"] * schedule(step, stage.steps, stage.warmup)
-        patches, classes, measures = patches.to(device), classes.to(device), measures.to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=stage.bf16):
-            merged = merged_tokens(model, patches, size)
-        pooled, placed = heads(merged.float())
-        loss = head_loss(pooled, classes, measures) + head_loss(placed, classes, measures)
-        visual.zero_grad(set_to_none=True)
-        heads.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        progress(step + 1, {"loss": loss.item()} | accuracies(placed.detach(), classes, measures))
-        if keep is not None and (step + 1) % stage.save_every == 0:
-            keep(
-                {
-                    "step": step + 1,
-                    "visual": visual.state_dict(),
-                    "heads": heads.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                }
-            )
+    elif not config.start:
+        centre_patch_filters(visual)
+    with batched_attention(model):
+        for step, batch in enumerate(_batches(studies, told, config, first), start=first):
+            patches, classes, numbers = (part.to(device) for part in batch)
+            for group in optimiser.param_groups:
+                group["lr"] = group["initial_lr"] * schedule(step, config.steps, config.warmup)
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bf16):
+                merged = merged_tokens(model, patches, (times, rows, columns))
+            pooled, placed = heads(merged.float())
+            loss = head_loss(pooled, told, classes, numbers) + head_loss(placed, told, classes, numbers)
+            visual.zero_grad(set_to_none=True)
+            heads.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimiser.step()
+            counts = right(placed.detach(), told, classes).values()
+            share = sum(hit for hit, _ in counts) / max(sum(known for _, known in counts), 1)
+            progress(step + 1, {"loss": loss.item(), "findings_right": share})
+            if keep is not None and (step + 1) % config.save_every == 0:
+                keep(
+                    step + 1,
+                    {
+                        "step": step + 1,
+                        "visual": visual.state_dict(),
+                        "heads": heads.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                    },
+                )
+        return judge(model, heads, studies, told, config)
+
+
+def judge(model: Any, heads: Heads, studies: Studies, told: Targets, config: PretrainConfig) -> dict[str, Any]:
+    """What the heads tell of the validation studies."""
+    device = next(model.parameters()).device
+    counts = {key: [0, 0] for key in told.findings}
+    wrong: dict[str, list[float]] = {name: [] for name in told.numbers}
+    for begin in range(0, len(studies.validation), JUDGED):
+        some = studies.validation[begin : begin + JUDGED]
+        patches, classes, numbers = (
+            torch.stack(part) for part in zip(*(labelled(studies, told, study) for study in some), strict=True)
+        )
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bf16):
+            merged = merged_tokens(model, patches.to(device), grid(config)).float()
+        with torch.inference_mode():
+            output = heads(merged)[1].cpu()
+        for key, (hit, known) in right(output, told, classes).items():
+            counts[key][0] += hit
+            counts[key][1] += known
+        for name, value in errors(output, told, numbers).items():
+            wrong[name].append(value)
+    if not studies.validation:
+        return {}
+    return {
+        "studies": len(studies.validation),
+        "right": {key: round(hit / known, 4) for key, (hit, known) in counts.items() if known},
+        "mean_error": {name: round(float(np.nanmean(values)), 3) for name, values in wrong.items()},
+    }
 
 
 def centre_patch_filters(visual: nn.Module) -> None:
@@ -161,9 +168,6 @@ def centre_patch_filters(visual: nn.Module) -> None:
         weight.sub_(weight.mean(dim=(1, 2, 3, 4), keepdim=True))
 
 
-def _batches(
-    stage: EncoderStage, seed: int, first: int, size: tuple[int, int], workers: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    pictures = LabelledPictures(seed, first * stage.batch, (stage.steps - first) * stage.batch, size)
-    loader = DataLoader(pictures, batch_size=stage.batch, num_workers=workers)
-    yield from loader
+def _batches(studies: Studies, told: Targets, config: PretrainConfig, first: int) -> Iterator[list[Tensor]]:
+    rows = LabelledStudies(studies, told, config, first * config.batch)
+    yield from DataLoader(rows, batch_size=config.batch, num_workers=config.loader_workers)

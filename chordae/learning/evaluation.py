@@ -1,176 +1,217 @@
-"""Multiple-choice accuracy on simulated ECGs that training never saw, with the picture and without.
+"""How an expert does on questions about patients that training never saw: multiple choice, open questions, and blind.
 
 As in MARCUS, an answer that chooses no option is excluded: accuracy = correct / (correct + incorrect). A model that
-says it was given no ECG is excluded everywhere, which says nothing about leaks in the questions; so the option it takes
-when it must take one is graded too. That must be at chance when the picture is withheld.
+says it was given nothing is excluded everywhere, which says nothing about leaks in the questions; so the option it
+takes when it must take one is graded too. All that can be refused is refused before the first answer is generated, and
+answers are on disk before they are judged.
 """
 
-import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-from statsmodels.stats.proportion import proportion_confint
 
-from chordae.cohort.questions import CATEGORIES, LETTERS, Mcq, draw_mcq
-from chordae.cohort.wording import NONE_OPTION
-from chordae.learning.answering import Asked, Choose, Generate
-from chordae.learning.pictures import simulated_picture
-
-EVALUATION_SEED = 7_777_777
-"""Apart from every training seed."""
-
-
-@dataclass(frozen=True)
-class McqScore:
-    """How a set of multiple-choice questions was answered; shares from 0 to 1."""
-
-    asked: int
-    correct: int
-    incorrect: int
-    excluded: int
-    chance: float
-    """What a blind guess reaches, averaged over the questions."""
-    interval: tuple[float, float]
-    """95 % of the accuracy, Wilson."""
-    by_letter: float | None = None
-    """Accuracy of the letters alone, among the answers that give one; none: no answer does."""
-    forced: float | None = None
-    """Accuracy over all questions when one option must be taken; none: not asked for."""
-    forced_interval: tuple[float, float] | None = None
-    categories: dict[str, "McqScore"] = field(default_factory=dict)
-
-    @property
-    def accuracy(self) -> float:
-        """Correct among the questions where an option was chosen; 0 where none was."""
-        answered = self.correct + self.incorrect
-        return self.correct / answered if answered else 0.0
-
-    def summary(self) -> dict[str, object]:
-        """Plain numbers for a manifest."""
-        result: dict[str, object] = {
-            "asked": self.asked,
-            "accuracy": round(self.accuracy, 4),
-            "interval": [round(value, 4) for value in self.interval],
-            "excluded": self.excluded,
-            "chance": round(self.chance, 4),
-        }
-        if self.by_letter is not None:
-            result["by_letter"] = round(self.by_letter, 4)
-        if self.forced is not None and self.forced_interval is not None:
-            result["forced_choice"] = round(self.forced, 4)
-            result["forced_choice_interval"] = [round(value, 4) for value in self.forced_interval]
-        if self.categories:
-            result["categories"] = {name: score.summary() for name, score in self.categories.items()}
-        return result
-
-
-def chosen_option(answer: str, options: Sequence[str]) -> int | None:
-    """Which option an answer chose: the one whose text it names, else the one whose letter it gives.
-
-    None when nothing, or more than one thing, was chosen. As for the reference's judge, words count before letters:
-    "Left bundle branch block (B)" chose that block, wherever it stands; `chosen_letter` grades the letter apart.
-    """
-    lowered = answer.lower()
-    if NONE_OPTION in options and NONE_OPTION.lower() in lowered:
-        return list(options).index(NONE_OPTION)
-    named = [index for index, option in enumerate(options) if option.lower() in lowered]
-    if len(named) == 1:
-        return named[0]
-    return None if named else chosen_letter(answer, options)
-
-
-def chosen_letter(answer: str, options: Sequence[str]) -> int | None:
-    """The option whose letter an answer gives: "(B)" anywhere in it, or nothing but "B", "B." or "Option B"."""
-    letters = LETTERS[: len(options)]
-    bracketed = set(re.findall(rf"\(([{letters}])\)", answer))
-    if len(bracketed) == 1:
-        return letters.index(bracketed.pop())
-    bare = re.fullmatch(rf"\s*(?:option|answer)?:?\s*([{letters}])\s*[.):]?\s*", answer, re.IGNORECASE)
-    return letters.index(bare.group(1).upper()) if bare else None
+from chordae.cohort.bclean import answer_from_text
+from chordae.cohort.dataset import Item, Sample
+from chordae.cohort.findings import topics
+from chordae.learning.asking import Expert, ask_and_keep, refuse_unusable
+from chordae.learning.baselines import best_guess, latent_choices, uniform_chance
+from chordae.learning.grading import chosen_option, grade, topic_of
+from chordae.learning.judge import Judge
+from chordae.learning.mentions import mentions
+from chordae.learning.results import BlindReport, McqLine, McqReport, Outcome, VqaLine, VqaOutcome, VqaReport, groups
+from chordae.learning.statistics import Score, cluster_interval, score
 
 
 def evaluate_mcq(
-    generate: Generate,
-    n: int = 1000,
-    seed: int = EVALUATION_SEED,
-    with_picture: bool = True,
-    choose: Choose | None = None,
-    size: tuple[int, int] = (336, 224),
-) -> McqScore:
-    """Ask `n` questions, evenly over the categories, one fresh ECG each.
+    items: Sequence[Item],
+    expert: Expert,
+    *,
+    samples: Sequence[Sample],
+    training: Sequence[Sample],
+    split: str = "",
+    unseen: Sequence[str] = (),
+    keep: Path | None = None,
+) -> McqReport:
+    """Ask multiple-choice questions; every figure comes with chance, floor, media withheld and ceiling.
 
     Args:
-        generate: questions with their pictures -> answers.
-        n: questions.
-        seed: of patients and questions.
-        with_picture: whether the picture goes with the question.
-        choose: questions with candidate answers -> index of the one taken; none: no forced choice.
-        size: (width, height) of the pictures.
+        items: the questions.
+        expert: who answers.
+        samples: of the same split: the true numbers, for the ceiling.
+        training: samples that the expert was trained on; the ceiling's classifier is trained on them too.
+        split: its name, for titles.
+        unseen: sites that training never saw.
+        keep: file for the answers, written as soon as they are there.
+
+    Raises:
+        BadInput: see `refuse_unusable`; a sample is missing; too few patients to fit the floor.
     """
-    asked, questions = draw_questions(n, seed, size if with_picture else None)
-    answers = generate(asked)
-    picked = [chosen_option(answer, mcq.options) for answer, mcq in zip(answers, questions, strict=True)]
-    letters = [chosen_letter(answer, mcq.options) for answer, mcq in zip(answers, questions, strict=True)]
-    forced: list[int] | None = None
-    if choose is not None:
-        forced = choose(asked, [_candidates(mcq) for mcq in questions])
-    parts = {}
-    for category in CATEGORIES:
-        members = [index for index, mcq in enumerate(questions) if mcq.category == category]
-        if members:
-            parts[category] = _score(
-                [questions[index] for index in members],
-                [picked[index] for index in members],
-                [letters[index] for index in members],
-                None if forced is None else [forced[index] for index in members],
+    refuse_unusable(items, training, "mcq")
+    ceiling = latent_choices(items, samples, training)
+    text_only = answer_from_text(items).chosen.tolist()
+    chance = best_guess(items)
+    answers = ask_and_keep(expert, items, True, keep)
+    withheld = expert.choose(items, with_media=False)
+    outcomes = []
+    for index, item in enumerate(items):
+        read = grade(item, answers[index])
+        outcomes.append(
+            Outcome(
+                id=item.id,
+                patient=item.patient,
+                site=item.site,
+                category=item.category,
+                correct=item.correct or 0,
+                answer=answers[index],
+                expert=read.option,
+                by_text=read.by_text,
+                by_letter=read.by_letter,
+                withheld=withheld[index],
+                text_only=text_only[index],
+                ceiling=ceiling[index],
+                chance=chance[index],
+                uniform=uniform_chance(item),
             )
-    return _score(questions, picked, letters, forced, parts)
+        )
+    lines = []
+    for kind, name, members in groups(items, unseen):
+        part = [outcomes[index] for index in members]
+        scores = {
+            system: _score(part, [getattr(one, system) for one in part])
+            for system in ("expert", "by_text", "by_letter", "withheld", "text_only", "ceiling")
+        }
+        chances = float(np.mean([one.chance for one in part])), float(np.mean([one.uniform for one in part]))
+        lines.append(McqLine(kind=kind, name=name, chance=chances[0], uniform=chances[1], **scores))
+    return McqReport(model=expert.name, split=split, lines=tuple(lines), outcomes=tuple(outcomes))
 
 
-def draw_questions(n: int, seed: int, size: tuple[int, int] | None) -> tuple[list[Asked], list[Mcq]]:
-    """The questions of an evaluation, with pictures of `size`, or without any."""
-    asked: list[Asked] = []
-    questions = []
-    for number in range(n):
-        rng = np.random.default_rng([seed, number])
-        mcq = draw_mcq(CATEGORIES[number % len(CATEGORIES)], rng)
-        asked.append((mcq.question, None if size is None else simulated_picture(mcq.latents, rng, size)))
-        questions.append(mcq)
-    return asked, questions
+def evaluate_vqa(
+    items: Sequence[Item],
+    expert: Expert,
+    judge: Judge,
+    *,
+    training: Sequence[Sample],
+    split: str = "",
+    unseen: Sequence[str] = (),
+    keep: Path | None = None,
+) -> VqaReport:
+    """Ask open questions and have the answers judged from 1 to 5. Arguments as for `evaluate_mcq`.
 
-
-def _candidates(mcq: Mcq) -> list[str]:
-    return [f"{option} ({letter})" for option, letter in zip(mcq.options, LETTERS, strict=False)]
-
-
-def _score(
-    questions: Sequence[Mcq],
-    picked: Sequence[int | None],
-    letters: Sequence[int | None],
-    forced: Sequence[int] | None,
-    categories: dict[str, McqScore] | None = None,
-) -> McqScore:
-    correct = sum(choice == mcq.correct for choice, mcq in zip(picked, questions, strict=True))
-    excluded = sum(choice is None for choice in picked)
-    right = None if forced is None else sum(c == mcq.correct for c, mcq in zip(forced, questions, strict=True))
-    lettered = [letter == mcq.correct for letter, mcq in zip(letters, questions, strict=True) if letter is not None]
-    return McqScore(
-        asked=len(questions),
-        correct=correct,
-        incorrect=len(questions) - correct - excluded,
-        excluded=excluded,
-        chance=float(np.mean([mcq.chance for mcq in questions])),
-        interval=_interval(correct, len(questions) - excluded),
-        by_letter=float(np.mean(lettered)) if lettered else None,
-        forced=None if right is None else right / len(questions),
-        forced_interval=None if right is None else _interval(right, len(questions)),
-        categories=categories or {},
+    Raises:
+        BadInput: see `refuse_unusable`; the judge cannot be reached.
+        ExpertUnavailable: the judge stopped answering; the answers are in `keep` (`StoredExpert` reads them).
+    """
+    refuse_unusable(items, training, "vqa")
+    judge.check()
+    answers = ask_and_keep(expert, items, True, keep)
+    likert = judge.judge(items, answers)
+    constant = judge.judge(items, commonest_answers(items))
+    outcomes = [
+        VqaOutcome(
+            id=item.id,
+            patient=item.patient,
+            site=item.site,
+            category=item.category,
+            answer=answer,
+            likert=given,
+            constant=dull,
+        )
+        for item, answer, given, dull in zip(items, answers, likert, constant, strict=True)
+    ]
+    lines = []
+    for kind, name, members in groups(items, unseen):
+        part = [outcomes[index] for index in members]
+        graded = [one for one in part if one.likert is not None]
+        values = np.array([one.likert for one in graded], dtype=float)
+        dulls = [one.constant for one in part if one.constant is not None]
+        counted = Counter(one.likert for one in graded)
+        lines.append(
+            VqaLine(
+                kind=kind,
+                name=name,
+                asked=len(part),
+                ungraded=len(part) - len(graded),
+                mean=float(values.mean()) if graded else None,
+                interval=cluster_interval(values, [one.patient for one in graded]) if graded else None,
+                counts=(counted[1], counted[2], counted[3], counted[4], counted[5]),
+                constant=float(np.mean(dulls)) if dulls else None,
+            )
+        )
+    return VqaReport(
+        model=expert.name,
+        split=split,
+        judge=judge.name,
+        agreement=judge.agreement,
+        lines=tuple(lines),
+        outcomes=tuple(outcomes),
     )
 
 
-def _interval(successes: int, trials: int) -> tuple[float, float]:
-    if trials == 0:
-        return (0.0, 1.0)
-    low, high = proportion_confint(successes, trials, alpha=0.05, method="wilson")
-    return float(low), float(high)
+def evaluate_blind(
+    items: Sequence[Item],
+    expert: Expert,
+    *,
+    training: Sequence[Sample],
+    split: str = "",
+    keep: Path | None = None,
+) -> BlindReport:
+    """Ask with the media withheld: how often the expert declines, what it guesses, and how often it sees a mirage.
+
+    A mirage is a positive finding with the media, one of the same topic without them, and a negative truth; its rate is
+    over the questions whose truth is negative. Items may be of both kinds; arguments as for `evaluate_mcq`.
+
+    Raises:
+        BadInput: see `refuse_unusable`.
+    """
+    refuse_unusable(items, training, None)
+    blind = ask_and_keep(expert, items, False, keep)
+    negatives = [index for index, item in enumerate(items) if item.negative]
+    seen = dict(zip(negatives, expert.ask([items[index] for index in negatives], with_media=True), strict=True))
+    positive = [positives(items[index], seen[index]) for index in negatives]
+    without = [positives(items[index], blind[index]) for index in negatives]
+    mirage = [bool(there & one) for there, one in zip(positive, without, strict=True)]
+    patients = [items[index].patient for index in negatives]
+    mcqs = [index for index, item in enumerate(items) if item.kind == "mcq"]
+    asked = [items[index] for index in mcqs]
+    free = [chosen_option(blind[index], items[index].options, topic_of(items[index])) for index in mcqs]
+    return BlindReport(
+        model=expert.name,
+        split=split,
+        free=_of_items(asked, free) if asked else None,
+        forced=_of_items(asked, expert.choose(asked, with_media=False)) if asked else None,
+        chance=float(np.mean(best_guess(asked))) if asked else None,
+        mirages=score(mirage, patients),
+        false_positives=score([bool(there) for there in positive], patients),
+    )
+
+
+def positives(item: Item, answer: str) -> set[str]:
+    """The topics of which an answer affirms an abnormal finding, in words or by choosing it; a heart rate is none."""
+    topic = topic_of(item)
+    words = answer
+    if item.kind == "mcq":
+        option = chosen_option(answer, item.options, topic)
+        words += "" if option is None else f". {item.options[option]}"
+    normal = {one.key: one.normal for one in topics(item.modality)}
+    told = mentions(words, item.modality)
+    return {one.topic for one in told if one.affirmed and one.topic != "rate" and one.finding != normal[one.topic]}
+
+
+def commonest_answers(items: Sequence[Item]) -> list[str]:
+    """(items,) the reference answer that is given most often to a topic's questions: what saying it always is worth."""
+    counted: dict[tuple[str, str], Counter[str]] = {}
+    for item in items:
+        counted.setdefault((item.modality, item.topic), Counter())[item.answer] += 1
+    return [counted[item.modality, item.topic].most_common(1)[0][0] for item in items]
+
+
+def _score(part: Sequence[Outcome], taken: Sequence[int | None]) -> Score:
+    right = [None if one is None else one == outcome.correct for outcome, one in zip(part, taken, strict=True)]
+    return score(right, [outcome.patient for outcome in part])
+
+
+def _of_items(items: Sequence[Item], taken: Sequence[int | None]) -> Score:
+    right = [None if one is None else one == item.correct for item, one in zip(items, taken, strict=True)]
+    return score(right, [item.patient for item in items])

@@ -1,4 +1,4 @@
-"""A Qwen2.5-VL of a few million parameters: tokenizer, configuration, picture patches, checkpoint directory.
+"""A Qwen2.5-VL of a few million parameters: tokenizer, configuration, checkpoint directory.
 
 The architecture is Qwen2.5-VL's, so that transformers and vLLM load the directory like any larger checkpoint. Three
 choices differ, each for a reason: every vision block attends to the whole picture (windows are a Python loop on CPU),
@@ -8,14 +8,14 @@ trained on the project's own sentences, one token per digit.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from chordae.learning.config import NanoShape
+from chordae.platform.schemas import Modality
 from chordae.platform.torch_libs import mend_torchvision
 
 mend_torchvision()  # transformers imports torchvision
@@ -32,22 +32,26 @@ PATCH, MERGE, TEMPORAL = 14, 2, 2
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
 
-SYSTEM_PROMPT = "You are an ECG expert."
+SYSTEM_PROMPTS: dict[Modality, str] = {
+    "ecg": "You are an ECG expert.",
+    "echo": "You are an echocardiography expert.",
+    "cmr": "You are a cardiac MRI expert.",
+}
+SYSTEM_PROMPT = SYSTEM_PROMPTS["ecg"]
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 IMAGE_PAD, VIDEO_PAD = "<|image_pad|>", "<|video_pad|>"
 SPECIAL_TOKENS = (PAD, START, END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
 
-# Qwen2's own splitting rule: letters in runs, every digit alone.
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+# Letters in runs, every digit alone, as Qwen2 splits; but a blank goes with the word after it only between words, else
+# with the mark before it. So a finding is the same tokens at the start of an answer, after "A. " and after "), ", and a
+# letter the same in "A." and "(A)": with Qwen2's own rule (" Left" and "Left", "(A" and "A") options were not matched.
+SPLIT = r"(?<=[\p{L}\p{N}]) \p{L}+|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+ ?| [^\s\p{L}\p{N}]+ ?|\s*[\r\n]+|\s+"
 
 # Media first, then text, whatever the order in the request: all questions on one picture share a prefix.
-CHAT_TEMPLATE = (
+_CHAT_TEMPLATE = (
     "{%- if not messages or messages[0]['role'] != 'system' -%}"
-    "{{- '<|im_start|>system\n" + SYSTEM_PROMPT + "<|im_end|>\n' -}}{%- endif -%}"
+    "{{- '<|im_start|>system\n@SYSTEM@<|im_end|>\n' -}}{%- endif -%}"
     "{%- for message in messages -%}{{- '<|im_start|>' + message['role'] + '\n' -}}"
     "{%- if message['content'] is string -%}{{- message['content'] -}}"
     "{%- else -%}"
@@ -64,19 +68,9 @@ CHAT_TEMPLATE = (
 ).replace("\n", "\\n")  # inside Jinja strings
 
 
-@dataclass(frozen=True)
-class NanoShape:
-    """Sizes of a nano model. Head widths are ones that vLLM's CPU attention supports (32, 64, ...)."""
-
-    vision_depth: int = 3
-    vision_width: int = 160
-    vision_heads: int = 5
-    vision_mlp: int = 432
-    depth: int = 3
-    width: int = 192
-    heads: int = 6
-    mlp: int = 512
-    context: int = 2048
+def chat_template(modality: Modality) -> str:
+    """The Jinja template of an expert; a request without a system prompt gets the expert's own."""
+    return _CHAT_TEMPLATE.replace("@SYSTEM@", SYSTEM_PROMPTS[modality])
 
 
 def build_tokenizer(texts: Iterable[str], vocabulary: int = 2048) -> PreTrainedTokenizerFast:
@@ -102,9 +96,9 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int = 2048) -> PreTrainedT
         pad_token=PAD,
         additional_special_tokens=[token for token in SPECIAL_TOKENS if token not in (PAD, END)],
         clean_up_tokenization_spaces=False,
-        model_max_length=NanoShape.context,
+        model_max_length=NanoShape().context,
     )
-    wrapped.chat_template = CHAT_TEMPLATE
+    wrapped.chat_template = chat_template("ecg")
     return wrapped
 
 
@@ -156,34 +150,20 @@ def build_model(tokenizer: PreTrainedTokenizerFast, shape: NanoShape | None = No
     return Qwen2_5_VLForConditionalGeneration(build_config(tokenizer, shape))
 
 
-def picture_patches(picture: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], tuple[int, int, int]]:
-    """What Qwen2-VL's image processor makes of a picture that needs no resize.
-
-    Args:
-        picture: (height, width, 3) uint8 RGB, both sides multiples of 28.
-
-    Returns:
-        (patches, 1176) float32, ordered in 2x2 groups that the model merges, and the grid (1, height/14, width/14).
-    """
-    rows, columns = picture.shape[0] // PATCH, picture.shape[1] // PATCH
-    scaled = (picture.astype(np.float32) / 255.0 - MEAN) / STD
-    blocks = scaled.transpose(2, 0, 1).reshape(3, rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH)
-    # -> merged row, merged column, row in merge, column in merge, channel, y, x; a still repeats in time
-    ordered = blocks.transpose(1, 4, 2, 5, 0, 3, 6)[:, :, :, :, :, None]
-    repeated = np.broadcast_to(ordered, (*ordered.shape[:5], TEMPORAL, PATCH, PATCH))
-    return np.ascontiguousarray(repeated.reshape(rows * columns, -1), dtype=np.float32), (1, rows, columns)
-
-
-def prompt_text(question: str, images: int = 1, system: str = SYSTEM_PROMPT) -> str:
-    """The chat template's output for one question, up to where the answer starts."""
-    media = f"{VISION_START}{IMAGE_PAD}{VISION_END}" * images
+def prompt_text(question: str, media: str = "", system: str = SYSTEM_PROMPT) -> str:
+    """The chat template's output for one question, up to where the answer starts; `media` are its vision tokens."""
     return f"{START}system\n{system}{END}\n{START}user\n{media}{question}{END}\n{START}assistant\n"
 
 
 def save_checkpoint(
-    model: Any, tokenizer: PreTrainedTokenizerFast, directory: Path, picture: tuple[int, int] = (336, 224)
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    directory: Path,
+    modality: Modality = "ecg",
+    size: tuple[int, int] = (336, 224),
+    frames: int = 1,
 ) -> None:
-    """Write a directory that transformers' `AutoProcessor` and vLLM load, for pictures of (width, height)."""
+    """Write a directory that transformers' `AutoProcessor` and vLLM load, for media of (width, height) and `frames`."""
     directory.mkdir(parents=True, exist_ok=True)
     model.generation_config = GenerationConfig(
         do_sample=False,
@@ -192,15 +172,26 @@ def save_checkpoint(
         pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
     )
     model.save_pretrained(directory, safe_serialization=True)
+    tokenizer.chat_template = chat_template(modality)
     tokenizer.save_pretrained(directory)
     (directory / "model.safetensors").chmod(0o644)
-    (directory / "chat_template.jinja").write_text(CHAT_TEMPLATE)
-    processor = {
+    (directory / "chat_template.jinja").write_text(chat_template(modality))
+    for name, processor in processors(size, frames).items():
+        (directory / name).write_text(json.dumps(processor, indent=2) + "\n")
+
+
+def processors(size: tuple[int, int], frames: int) -> dict[str, dict[str, Any]]:
+    """Processor configurations by file name.
+
+    A video's bounds lie one pixel around its area: with exactly the area, `smart_resize` rounds some squares to 196 px
+    instead of 224. vLLM takes `num_frames` frames before the processor sees them.
+    """
+    area = size[0] * size[1]
+    video = frames > 1
+    least, most = (area - 1, area + 1) if video else (56 * 56, area)
+    common: dict[str, Any] = {
         "processor_class": "Qwen2_5_VLProcessor",
-        "image_processor_type": "Qwen2VLImageProcessor",
-        "min_pixels": 56 * 56,
-        "max_pixels": picture[0] * picture[1],
-        "size": {"shortest_edge": 56 * 56, "longest_edge": picture[0] * picture[1]},
+        "size": {"shortest_edge": least, "longest_edge": most},
         "patch_size": PATCH,
         "merge_size": MERGE,
         "temporal_patch_size": TEMPORAL,
@@ -211,4 +202,13 @@ def save_checkpoint(
         "do_normalize": True,
         "do_convert_rgb": True,
     }
-    (directory / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
+    pictures = common | {"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": least, "max_pixels": most}
+    if not video:
+        return {"preprocessor_config.json": pictures}
+    videos = common | {
+        "video_processor_type": "Qwen2VLVideoProcessor",
+        "do_sample_frames": False,
+        "num_frames": frames,
+        "cap_pixels_per_frame": False,
+    }
+    return {"preprocessor_config.json": pictures, "video_preprocessor_config.json": videos}

@@ -12,28 +12,32 @@ import torch
 from torch import nn
 
 Named = Iterable[tuple[str, nn.Parameter]]
+Part = tuple[Named, float, float]
+"""Named parameters, AdamW's rate, Muon's rate; 0 leaves matrices to AdamW as well."""
 NOT_MATRICES = ("patch_embed", "embed_tokens", "lm_head")
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Parts are (named parameters, AdamW's rate, Muon's rate)."""
+    """Both over the same parts, each with rates of its own."""
 
-    def __init__(self, parts: Iterable[tuple[Named, float, float]], weight_decay: float = 0.02) -> None:
+    def __init__(self, parts: Iterable[Part], weight_decay: float = 0.02) -> None:
         matrices: list[dict[str, Any]] = []
         others: list[dict[str, Any]] = []
         for named, adam_rate, muon_rate in parts:
             inner: list[nn.Parameter] = []
             outer: list[nn.Parameter] = []
             for name, parameter in named:
-                hidden = parameter.ndim == 2 and not any(part in name for part in NOT_MATRICES)
+                hidden = muon_rate > 0 and parameter.ndim == 2 and not any(part in name for part in NOT_MATRICES)
                 (inner if hidden else outer).append(parameter)
             if inner:
                 matrices.append({"params": inner, "lr": muon_rate})
             others.append({"params": outer, "lr": adam_rate})
-        self.members: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(matrices, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        self.members: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(others, weight_decay=weight_decay, betas=(0.9, 0.98)),
-        )
+        ]
+        if matrices:
+            muon = torch.optim.Muon(matrices, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+            self.members.append(muon)
         super().__init__([{"params": group["params"]} for part in self.members for group in part.param_groups], {})
         self.param_groups = [group for part in self.members for group in part.param_groups]
         for group in self.param_groups:

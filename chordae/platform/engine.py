@@ -1,7 +1,7 @@
 """vLLM behind one class: an OpenAI chat request in, an OpenAI chat answer out.
 
-The only module that imports vLLM. It knows nothing of Serve, media ids, probing or patients: pictures arrive as `file:`
-URLs below the media directory it was given. The CPU and the CUDA build differ only in settings.
+The only module that imports vLLM. It knows nothing of Serve, media ids, probing or patients: pictures and videos arrive
+as `file:` URLs below the media directory it was given. The CPU and the CUDA build differ only in settings.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chordae.platform.errors import BadInput, BadSettings, ChordaeError, ExpertUnavailable
+from chordae.platform.schemas import Kind
 from chordae.platform.settings import ExpertSettings
 from chordae.platform.torch_libs import mend_torchvision_in_children
+from chordae.platform.weights import video_frames
 
 # vLLM reads these when it is imported. nobind: its default pins threads to cores, two engines to the same ones.
 _ENVIRONMENT = {
@@ -40,10 +42,16 @@ class ChatEngine(Protocol):
 
 
 class Engine:
-    """One model in vLLM's `AsyncLLM`, spoken to through vLLM's own OpenAI serving classes."""
+    """One model in vLLM's `AsyncLLM`, spoken to through vLLM's own OpenAI serving classes.
 
-    def __init__(self, checkpoint: Path, name: str, settings: ExpertSettings, media_dir: Path) -> None:
+    A request may hold one picture or one video, whichever `kind` says.
+    """
+
+    def __init__(
+        self, checkpoint: Path, name: str, settings: ExpertSettings, media_dir: Path, kind: Kind = "image"
+    ) -> None:
         self._checkpoint, self._name, self._settings, self._media_dir = checkpoint, name, settings, media_dir
+        self._kind = kind
         self._llm: Any = None
         self._serving: Any = None
 
@@ -78,7 +86,7 @@ class Engine:
             "kv_cache_memory_bytes": knobs.kv_cache_bytes,
             "gpu_memory_utilization": knobs.gpu_memory_utilization,
             "mm_processor_cache_gb": knobs.processor_cache_gib,
-            "limit_mm_per_prompt": {"image": 1, "video": 0},
+            **_looks_at(self._kind, self._checkpoint),
             "allowed_local_media_path": str(self._media_dir.resolve()),
             "allowed_media_domains": ["none.invalid"],  # nothing is fetched on a caller's behalf
             "enable_prefix_caching": True,  # the probes of one picture share its prefill (docs/ARCHITECTURE.md)
@@ -171,6 +179,23 @@ class Engine:
                 raise ExpertUnavailable(f"{self._name} failed: {result.error.message}", "ask again")
             raise _refusal(result.error.message)
         return result
+
+
+def _looks_at(kind: Kind, checkpoint: Path) -> dict[str, Any]:
+    """One picture or one video a request; a video's frames as many as the checkpoint's own video processor says.
+
+    `opencv` takes them evenly from the first to the last. Named, for vLLM would choose by fps for this architecture.
+    The frames' size is the affair of the checkpoint's processor (docs/ARCHITECTURE.md).
+    """
+    if kind == "image":
+        return {"limit_mm_per_prompt": {"image": 1, "video": 0}}
+    frames = video_frames(checkpoint)
+    if frames is None:
+        return {"limit_mm_per_prompt": {"image": 0, "video": 1}}
+    return {
+        "limit_mm_per_prompt": {"image": 0, "video": {"count": 1, "num_frames": frames}},
+        "media_io_kwargs": {"video": {"num_frames": frames, "video_backend": "opencv"}},
+    }
 
 
 def _refusal(message: str) -> ChordaeError:

@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 Modality = Literal["ecg", "echo", "cmr"]
 Kind = Literal["image", "video"]
 
+KIND_OF: dict[Modality, Kind] = {"ecg": "image", "echo": "video", "cmr": "video"}
+"""What a modality's media are, and so what its expert looks at."""
+
+NAME_OF: dict[Modality, str] = {"ecg": "ECG", "echo": "Echo", "cmr": "CMR"}
+"""As people write them."""
+
 
 class Noun(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,9 +97,13 @@ class Provenance(Noun):
 class Answer(Noun):
     """What the platform tells the caller."""
 
-    text: str = Field(description="The answer, with the disclaimer in front where it is flagged")
+    text: str = Field(
+        description="The answer, with the disclaimer in front where it is flagged; every expert's, by name"
+    )
     flagged: bool | None = Field(description="None: not probed, so nothing is known about it")
     finish_reason: str = Field(description="OpenAI's: `length` means that the answer was cut off")
+    answers: dict[Modality, ExpertAnswer] = Field(default_factory=dict, description="What each expert said")
+    missing: dict[Modality, str] = Field(default_factory=dict, description="Of several modalities, which and why not")
     reports: tuple[ProbeReport, ...] = ()
     provenance: Provenance
     stages: dict[str, float] = Field(default_factory=dict, description="Seconds by stage, in order")

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from chordae.platform.errors import BadSettings
+from chordae.platform.schemas import KIND_OF
 
 MiB = 1024**2
 GiB = 1024**3
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
         Path("var"), description="Media, logs and run state; on a cluster a file system that every node mounts"
     )
     cluster: ClusterSettings = Field(default_factory=lambda: ClusterSettings(), description="The Ray cluster")
-    experts: dict[str, ExpertSettings] = Field(default_factory=dict, description="One expert a modality: ecg")
+    experts: dict[str, ExpertSettings] = Field(default_factory=dict, description="By modality: ecg, echo, cmr")
     orchestrator: OrchestratorSettings = Field(default_factory=lambda: OrchestratorSettings(), description="Probing")
     gateway: GatewaySettings = Field(default_factory=lambda: GatewaySettings(), description="The API")
     ledger: LedgerSettings = Field(default_factory=lambda: LedgerSettings(), description="What happened to every study")
@@ -160,9 +161,9 @@ class Settings(BaseSettings):
         ports = self.outer_ports() | {"internal": self.gateway.internal_port}
         if len(set(ports.values())) < len(ports):
             raise ValueError(f"two services share a port: {ports}")
-        unknown = set(self.experts) - {"ecg"}
+        unknown = set(self.experts) - set(KIND_OF)
         if unknown:
-            raise ValueError(f"no expert for modality {sorted(unknown)}; this version has: ecg")
+            raise ValueError(f"no expert for modality {sorted(unknown)}; there are: {', '.join(KIND_OF)}")
         return self
 
     def outer_ports(self) -> dict[str, int]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chordae.platform.errors import BadSettings
-from chordae.platform.schemas import WeightsVersion
+from chordae.platform.schemas import Modality, WeightsVersion
 
 MANIFEST = "manifest.json"
+VIDEO_PROCESSOR = "video_preprocessor_config.json"
 HUB = "hf://"
 
 
@@ -22,6 +24,7 @@ class Manifest(BaseModel):
 
     name: str
     version: str
+    modality: Modality | None = None
     layout: Literal["marcus"] = "marcus"
     picture: tuple[int, int] | None = None  # width, height in px that the model sees; none: the media as it is
 
@@ -63,6 +66,31 @@ def read_manifest(checkpoint: Path) -> Manifest:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "JSON"
         raise BadSettings(f"{path} is no manifest ({key}: {first['msg']})", "copy the checkpoint again") from error
+
+
+def video_frames(checkpoint: Path) -> int | None:
+    """How many frames of a video the model looks at: `num_frames` of its own video processor.
+
+    None: it does not say, and vLLM samples as the model's family does.
+
+    Raises:
+        BadSettings: a configuration that cannot be read, or one that would sample the frames a second time.
+    """
+    path = checkpoint / VIDEO_PROCESSOR
+    if not path.is_file():
+        return None
+    try:
+        config = json.loads(path.read_bytes())
+        frames = config.get("num_frames")
+    except (ValueError, AttributeError) as error:
+        raise BadSettings(f"{path} is no JSON object", "copy the checkpoint again") from error
+    if frames is None:
+        return None
+    if type(frames) is not int or frames < 1 or config.get("do_sample_frames"):
+        raise BadSettings(
+            f"{path} cannot be served", "num_frames must be a whole number above 0, and do_sample_frames false"
+        )
+    return frames
 
 
 def _unwritten_manifest(checkpoint: Path) -> Manifest:

@@ -30,6 +30,10 @@ def picture(url: Any) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
+def video(url: Any) -> dict[str, Any]:
+    return {"type": "video_url", "video_url": {"url": url}}
+
+
 def user(*content: Any, **fields: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": list(content)}], **fields}
 
@@ -43,6 +47,17 @@ def test_a_plain_question_is_a_request() -> None:
 @pytest.mark.parametrize("url", [ID, f"media:{ID}", f"/media/{ID}"])
 def test_media_are_named_by_their_id_in_any_of_three_ways(url: str) -> None:
     assert question_of(parse(user(picture(url), text("Q")))).media == (ID,)
+
+
+def test_pictures_and_videos_are_named_side_by_side_and_stay_what_they_are() -> None:
+    request = parse(user(text("Q"), picture(ID), video(OTHER)))
+    assert question_of(request).media == (ID, OTHER)
+    assert [part["type"] for part in request.messages[0]["content"]] == ["image_url", "video_url", "text"]
+
+
+def test_a_video_does_not_come_with_the_question() -> None:
+    with pytest.raises(BadInput, match="upload its study"):
+        parse(user(video("data:video/mp4;base64,AAAA"), text("Q")))
 
 
 def test_a_picture_that_comes_with_the_question_is_kept_under_an_id() -> None:
@@ -84,16 +99,18 @@ def test_media_come_before_the_text_whatever_order_they_were_sent_in(content: li
         {"url": ID},
     ],
 )
-def test_any_other_address_is_refused(url: Any) -> None:
+@pytest.mark.parametrize("part", [picture, video])
+def test_any_other_address_is_refused(part: Any, url: Any) -> None:
     with pytest.raises(BadInput, match="not fetched"):
-        parse(user(picture(url), text("Q")))
+        parse(user(part(url), text("Q")))
 
 
 @pytest.mark.parametrize(
     "part",
     [
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
-        {"type": "video_url", "video_url": {"url": ID}},
+        {"type": "video_url", "video_url": ID},
+        {"type": "video_url", "image_url": {"url": ID}},
         {"type": "image_url", "image_url": ID},
         {"type": "image_url"},
         {"type": "text"},

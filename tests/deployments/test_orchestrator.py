@@ -62,7 +62,7 @@ async def test_three_rephrasings_with_the_picture_and_the_original_without_it(
     platform = make_platform()
     await told(platform, media.id)
     put = [asked(request) for request in platform.engine.requests]
-    assert sorted(text for text, picture in put if picture) == sorted([QUESTION, *rephrase(QUESTION)])
+    assert sorted(text for text, picture in put if picture) == sorted([QUESTION, *rephrase(QUESTION, "ecg")])
     assert [text for text, picture in put if not picture] == [QUESTION]
 
 
@@ -75,14 +75,14 @@ async def test_the_image_absent_probe_holds_no_trace_of_the_picture(make_platfor
 
 
 def test_rephrasings_differ_and_keep_every_word_of_the_question() -> None:
-    phrasings = rephrase(QUESTION)
+    phrasings = rephrase(QUESTION, "ecg")
     assert len({QUESTION, *phrasings}) == 4
     assert all(QUESTION in phrasing for phrasing in phrasings)
 
 
 @pytest.mark.parametrize("braces", ["Is {V1} inverted?", "{question}", "100 %s {0}"])
 def test_a_question_with_braces_is_asked_as_it_is(braces: str) -> None:
-    assert all(braces in phrasing for phrasing in rephrase(braces))
+    assert all(braces in phrasing for phrasing in rephrase(braces, "ecg"))
 
 
 async def test_an_expert_that_reads_the_picture_is_believed(make_platform: MakePlatform, media: Media) -> None:
@@ -92,7 +92,7 @@ async def test_an_expert_that_reads_the_picture_is_believed(make_platform: MakeP
     assert (report.answer, report.image_absent.answer) == (GROUNDED, BLIND)
     assert report.confidence.agreement == 1.0
     assert report.confidence.image_delta > 0.8
-    assert [probe.question for probe in report.rephrasings] == list(rephrase(QUESTION))
+    assert [probe.question for probe in report.rephrasings] == list(rephrase(QUESTION, "ecg"))
 
 
 async def test_an_expert_that_says_the_same_without_the_picture_is_flagged(
@@ -130,7 +130,7 @@ async def test_each_answer_is_put_beside_its_own_question(make_platform: MakePla
     (report,) = (await told(make_platform(rule=echo), media.id)).reports
     assert report.answer == f"{QUESTION} seen"
     assert report.image_absent.answer == f"{QUESTION} unseen"
-    assert [probe.answer for probe in report.rephrasings] == [f"{text} seen" for text in rephrase(QUESTION)]
+    assert [probe.answer for probe in report.rephrasings] == [f"{text} seen" for text in rephrase(QUESTION, "ecg")]
 
 
 async def test_an_unprobed_answer_costs_one_request_and_claims_nothing(
@@ -238,9 +238,12 @@ async def test_without_anything_to_look_at_no_expert_is_asked(make_platform: Mak
     assert platform.engine.requests == []
 
 
-async def test_two_recordings_in_one_question_are_refused(make_platform: MakePlatform, media: Media) -> None:
-    with pytest.raises(BadInput, match="more than one"):
-        await told(make_platform(), media.id, "0" * 64)
+async def test_two_recordings_of_a_kind_in_one_question_are_refused(
+    make_platform: MakePlatform, media: Media, settings: Settings
+) -> None:
+    other = MediaStore(settings.media_dir).put(png(5), "ecg", "v")
+    with pytest.raises(BadInput, match="more than one ECG"):
+        await told(make_platform(), media.id, other.id)
 
 
 @pytest.mark.parametrize("media_id", ["0" * 64, "../../etc/passwd"])

@@ -129,6 +129,14 @@ def test_two_services_never_share_a_port(tmp_path: Path, gateway: dict[str, int]
         make_settings(tmp_path, tmp_path, gateway=gateway, experts={"ecg": {"model": "m", "port": expert}})
 
 
+def test_each_modality_may_have_an_expert_at_a_port_of_its_own(tmp_path: Path) -> None:
+    experts = {name: {"model": "m", "port": port} for name, port in (("ecg", 8020), ("echo", 8010), ("cmr", 8000))}
+    settings = make_settings(tmp_path, tmp_path, experts=experts)
+    assert settings.outer_ports() == {"chordae": 8080, "ecg": 8020, "echo": 8010, "cmr": 8000}
+    with pytest.raises(ValueError, match="there are: ecg, echo, cmr"):
+        make_settings(tmp_path, tmp_path, experts=experts | {"ct": {"model": "m", "port": 8030}})
+
+
 def test_every_knob_says_what_it_means() -> None:
     assert [name for name, field in all_fields(Settings) if not field.description] == []
 

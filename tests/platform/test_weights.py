@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chordae.platform.errors import BadSettings
-from chordae.platform.weights import fetch_checkpoint, identify, read_manifest
+from chordae.platform.weights import fetch_checkpoint, identify, read_manifest, video_frames
 
 
 def test_the_manifest_names_the_weights(model_dir: Path) -> None:
@@ -117,3 +117,46 @@ def test_a_checkpoint_in_the_hubs_cache_is_named_by_repository_and_commit(model_
     model_dir.rename(cached)
     (cached / "manifest.json").unlink()
     assert (identify(cached).name, identify(cached).version) == ("name", "0123abcd")
+
+
+def test_a_video_model_says_itself_how_many_frames_it_looks_at(model_dir: Path) -> None:
+    assert video_frames(model_dir) is None
+    config = model_dir / "video_preprocessor_config.json"
+    config.write_text(json.dumps({"do_sample_frames": False}))
+    assert video_frames(model_dir) is None
+    config.write_text(json.dumps({"do_sample_frames": False, "num_frames": 4}))
+    assert video_frames(model_dir) == 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        *(json.dumps({"num_frames": wrong}) for wrong in (0, -1, "4", 4.0, True, [4])),
+        json.dumps({"num_frames": 4, "do_sample_frames": True}),
+    ],
+)
+def test_a_video_processor_that_cannot_be_served_is_refused_in_one_line(model_dir: Path, content: str) -> None:
+    (model_dir / "video_preprocessor_config.json").write_text(content)
+    with pytest.raises(BadSettings, match="video_preprocessor_config") as refusal:
+        video_frames(model_dir)
+    assert "\n" not in str(refusal.value)
+
+
+def test_how_frames_are_seen_is_part_of_the_digest(model_dir: Path) -> None:
+    digests = set()
+    for frames in (4, 8):
+        (model_dir / "video_preprocessor_config.json").write_text(json.dumps({"num_frames": frames}))
+        digests.add(identify(model_dir).digest)
+    assert len(digests) == 2
+
+
+def test_a_manifest_may_say_what_its_model_looks_at(model_dir: Path) -> None:
+    manifest = json.loads((model_dir / "manifest.json").read_text())
+    assert read_manifest(model_dir).modality is None
+    (model_dir / "manifest.json").write_text(json.dumps(manifest | {"modality": "echo"}))
+    assert read_manifest(model_dir).modality == "echo"
+    (model_dir / "manifest.json").write_text(json.dumps(manifest | {"modality": "lungs"}))
+    with pytest.raises(BadSettings, match="modality"):
+        read_manifest(model_dir)

@@ -27,11 +27,11 @@ LAYOUT = Layout(side=5, tile=256, frames=24, fps=10.0)
 SELECTOR: ViewSelector = QualityDiversitySelector()
 """Until the echo expert brings one that has learned where to look."""
 
-__all__ = ["LAYOUT", "PREPROCESSING_VERSION", "prepare_echo"]
+__all__ = ["LAYOUT", "PREPROCESSING_VERSION", "look", "prepare_echo"]
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """A clip after a first look."""
 
     clip: Clip
@@ -48,7 +48,7 @@ def prepare_echo(instances: Sequence[Instance], question: str = "", selector: Vi
         UnreadableRecording: no clip can be used; the reason is the one that lets the sender do most about it.
     """
     clips, set_aside = clips_of(instances)
-    seen = _look(clips, set_aside)
+    seen = look(clips, set_aside)
     while seen:
         ranking = selector.select([one.candidate for one in seen], _TILES, question)
         try:
@@ -62,7 +62,7 @@ def prepare_echo(instances: Sequence[Instance], question: str = "", selector: Vi
 _TILES = LAYOUT.side**2
 
 
-def _look(clips: list[Clip], set_aside: Counter[str]) -> list[_Seen]:
+def look(clips: list[Clip], set_aside: Counter[str]) -> list[Seen]:
     """A few frames of each clip; those that cannot be decoded or show no sector are set aside."""
     seen = []
     for clip in clips:
@@ -72,11 +72,11 @@ def _look(clips: list[Clip], set_aside: Counter[str]) -> list[_Seen]:
         except UnreadableRecording as error:
             set_aside[error.reason] += 1
         else:
-            seen.append(_Seen(clip, cycle, Candidate(clip.number, small, judge(small))))
+            seen.append(Seen(clip, cycle, Candidate(clip.number, small, judge(small))))
     return seen
 
 
-def _sound(seen: list[_Seen], set_aside: Counter[str]) -> list[_Seen]:
+def _sound(seen: list[Seen], set_aside: Counter[str]) -> list[Seen]:
     """Those of which the whole tile can be made."""
     sound = []
     for one in seen:
@@ -89,7 +89,7 @@ def _sound(seen: list[_Seen], set_aside: Counter[str]) -> list[_Seen]:
     return sound
 
 
-def _video(ranked: list[_Seen], clips: int, set_aside: Counter[str]) -> PreparedVideo:
+def _video(ranked: list[Seen], clips: int, set_aside: Counter[str]) -> PreparedVideo:
     """The grid, in the order in which the clips were taken: it is the order in which a study is read."""
     layout = LAYOUT.shrunk(len(ranked))
     grid, tiles = Grid(layout), []

@@ -1,0 +1,74 @@
+"""Which clips are worth a tile, by what an expert learned to look at.
+
+Attention pooling for multiple-instance learning (Ilse, Tomczak and Welling, ICML 2018, gated): trained on studies whose
+label is known and whose clips' views are not, to tell the label from a weighted mean of the clips. The weights say
+where the evidence was. One head a topic, so that the right ventricle may be looked for elsewhere than an effusion.
+Training is `chordae train views`; here are the learned arrays and a few products of matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chordae.platform.errors import BadSettings
+from chordae.preprocessing.echo.views import Candidate, describe
+
+Array = NDArray[np.float32]
+WEIGHTS = Path(__file__).with_name("attention.npz")
+NAMES = ("mean", "scale", "content", "content_bias", "gate", "gate_bias", "score")
+
+
+def clip_features(candidate: Candidate) -> Array:
+    """(388,) what the clip shows (`describe`) and how well it can be read (4)."""
+    quality = candidate.quality
+    judged = (quality.contrast, quality.sharpness, quality.fill, quality.motion)
+    return np.concatenate([describe(candidate.thumbnails), np.array(judged, np.float32)])
+
+
+class AttentionSelector:
+    """A `ViewSelector` whose ranking is learned. It does not read the question."""
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        if missing := [name for name in NAMES if name not in arrays]:
+            raise BadSettings(f"the view selector's weights lack {', '.join(missing)}", "train it again: docs/train.md")
+        self._arrays = arrays
+
+    def attention(self, features: Array) -> Array:
+        """(clips, 388) -> (clips, topics), each topic's share of attention: columns sum to 1."""
+        known = self._arrays
+        standard = (features - known["mean"]) / known["scale"]
+        content = np.tanh(standard @ known["content"] + known["content_bias"])
+        gate = 1 / (1 + np.exp(-(standard @ known["gate"] + known["gate_bias"])))
+        logits = (content * gate) @ known["score"]
+        shares = np.exp(logits - logits.max(axis=0))
+        return np.asarray(shares / shares.sum(axis=0), np.float32)
+
+    def select(self, candidates: Sequence[Candidate], limit: int, question: str) -> list[int]:
+        """See ViewSelector: by the mean attention over topics. Equals are taken in the study's order."""
+        if not candidates:
+            return []
+        shares = self.attention(np.stack([clip_features(candidate) for candidate in candidates])).mean(axis=1)
+        # rounded: what differs by less is equal, whatever the processor
+        ranked = sorted(
+            range(len(candidates)), key=lambda index: (-round(float(shares[index]), 6), candidates[index].number)
+        )
+        return ranked[:limit]
+
+
+@lru_cache(maxsize=1)
+def shipped_selector() -> AttentionSelector:
+    """The one that comes with the package.
+
+    Raises:
+        BadSettings: the file is missing or damaged.
+    """
+    try:
+        with np.load(WEIGHTS, allow_pickle=False) as stored:
+            return AttentionSelector({name: stored[name] for name in stored.files})
+    except (OSError, ValueError) as error:
+        raise BadSettings("the view selector's weights cannot be read", "install chordae again") from error
