@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
-from rich.progress import MofNCompleteColumn, Progress
 from typer.core import TyperGroup
 
-from chordae.console import IngestView, err, out, show_answer, show_counts, show_reading, show_score, show_settings
-from chordae.platform.errors import ChordaeError
-from chordae.platform.schemas import Answer, Media
+from chordae.cli_learning import cohort, evaluate, train
+from chordae.console import IngestView, err, out, progress, show_answer, show_settings
+from chordae.platform.errors import BadInput, ChordaeError
+from chordae.platform.schemas import Answer, Media, Modality
 from chordae.platform.settings import Settings, load_settings
-from chordae.platform.weights import fetch_checkpoint
 
 DEMO_QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
+DEMO_STUDY_QUESTION = "What are the main findings?"
+DEMO_SITE, DEMO_SEED, DEMO_PATIENT = "university", 2026, 2
 
 
 class _OneLineErrors(TyperGroup):
@@ -36,9 +36,6 @@ class _OneLineErrors(TyperGroup):
 
 app = typer.Typer(cls=_OneLineErrors, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 preprocess = typer.Typer(no_args_is_help=True, help="Turn recordings into pictures, without a platform.")
-train = typer.Typer(no_args_is_help=True, help="Make an expert.")
-evaluate = typer.Typer(no_args_is_help=True, help="Judge an expert.")
-cohort = typer.Typer(no_args_is_help=True, help="Simulated patients with known truth.")
 app.add_typer(preprocess, name="preprocess")
 app.add_typer(cohort, name="cohort")
 app.add_typer(train, name="train")
@@ -54,7 +51,7 @@ def up(config: Config = LAPTOP, detach: Annotated[bool, typer.Option(help="Retur
     from chordae.deployments import supervisor
 
     if detach:
-        with _progress() as tell:
+        with progress() as tell:
             supervisor.start_detached(config, tell)
         out.print(f"ready: {supervisor.base_url(load_settings(config))}/v1 (model chordae); `chordae down` stops it")
     else:
@@ -83,36 +80,46 @@ def status(config: Config = LAPTOP) -> None:
         out.print(f"model: {card['id']} {card.get('chordae', {}).get('weights', {}).get('digest', '')}")
 
 
+Recording = Annotated[Path | None, typer.Option(help="An ECG: XML, DICOM, SCP, WFDB header, .mat or .npy.")]
+StudyOf = Annotated[Path | None, typer.Option(help="A .tgz, .zip or DICOM file.")]
+
+
 @app.command()
 def ask(
     question: str,
-    ecg: Annotated[Path, typer.Option(help="The recording: DICOM, WFDB header or .npy.")],
+    ecg: Recording = None,
+    echo: StudyOf = None,
+    cmr: StudyOf = None,
     config: Config = LAPTOP,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
-    probe: Annotated[bool, typer.Option(help="Ask again in other words and without the picture.")] = True,
+    probe: Annotated[bool, typer.Option(help="Ask again in other words and without the media.")] = True,
 ) -> None:
-    """Ask one question about a recording."""
+    """Ask one question about a patient's recordings: any of ECG, echo and cardiac MR."""
     settings = load_settings(config)
+    recordings = [path for path in (ecg, echo, cmr) if path is not None]
+    if not recordings:
+        raise BadInput("nothing to ask about", "name a recording: --ecg, --echo or --cmr")
     stages: dict[str, float] = {}
-    with _progress() as tell:
-        answer, media = _ask(settings, ecg, question, probe, stages, tell)
+    with progress() as tell:
+        answer, media = _ask(settings, recordings, question, probe, stages, tell)
     if as_json:
-        print(json.dumps(answer.model_dump(mode="json") | {"stages": stages, "picture": media.model_dump(mode="json")}))  # noqa: T201
+        shown = [one.model_dump(mode="json") for one in media]
+        print(json.dumps(answer.model_dump(mode="json") | {"stages": stages, "media": shown}))  # noqa: T201
     else:
         show_answer(answer, media, settings, stages)
 
 
 def _ask(
-    settings: Settings, ecg: Path, question: str, probe: bool, stages: dict[str, float], tell: Any
-) -> tuple[Answer, Media]:
+    settings: Settings, recordings: list[Path], question: str, probe: bool, stages: dict[str, float], tell: Any
+) -> tuple[Answer, list[Media]]:
     from chordae.deployments import client
 
     def finished(stage: str, seconds: float) -> None:
-        stages[stage] = seconds
+        stages[stage] = stages.get(stage, 0.0) + seconds
         tell(f"{stage} done in {seconds:.2f} s")
 
-    tell("preprocessing the recording")
-    media = client.timed_upload(settings, ecg, finished)
+    tell("preprocessing")
+    media = [client.timed_upload(settings, path, finished) for path in recordings]
     return client.ask(settings, media, question, probe, finished), media
 
 
@@ -175,117 +182,6 @@ def ingest(
         raise typer.Exit(1)
 
 
-Directory = Annotated[Path, typer.Option("-o", "--output", help="Directory to write; a stopped run goes on there.")]
-
-
-@cohort.command("make")
-def cohort_make(
-    patients: Annotated[int, typer.Option(min=1, help="How many.")],
-    output: Directory,
-    site: Annotated[str, typer.Option(help="A profile of configs/sites, or the path of one.")] = "university",
-    seed: Annotated[int, typer.Option(help="The same site, seed and number are the same patient.")] = 1,
-) -> None:
-    """Write simulated patients as a hospital's files: ECG, echo, cardiac MR, record, report, and the truth."""
-    from chordae.cohort.make import make_cohort
-    from chordae.cohort.sites import load_site
-
-    with _counting("patients", patients) as tell:
-        make_cohort(load_site(site), patients, seed, output, tell=lambda done: tell(done, patients))
-    out.print(f"{patients} patients of {site} in {output}", markup=False)
-
-
-@cohort.command("dataset")
-def cohort_dataset(
-    config: Annotated[Path, typer.Argument(help="A file of configs/datasets.")],
-    output: Directory,
-) -> None:
-    """Simulated patients' files through the hospital's preprocessing: what training and evaluation read."""
-    from chordae.learning.datasets import load_dataset_config, make_dataset
-
-    wanted = load_dataset_config(config)
-    with _counting("patients", sum(one.patients for one in wanted.members)) as tell:
-        out.print_json(data=make_dataset(wanted, output, tell))
-
-
-@contextmanager
-def _counting(what: str, of: int) -> Iterator[Any]:
-    """A progress bar on standard error; a line every tenth where that is no terminal."""
-    if err.is_terminal:
-        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=err) as bar:
-            task = bar.add_task(what, total=of)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-
-    told = 0
-
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if done * 10 // max(total, 1) > told:
-            told = done * 10 // max(total, 1)
-            err.print(f"{what}: {done} of {total}", markup=False)
-
-    yield tell
-
-
-@train.command("sft")
-def train_sft(
-    config: Annotated[Path, typer.Option(help="Training file, for example configs/train/ecg-nano.yaml.")],
-    output: Annotated[
-        Path | None, typer.Option(help="Directory of the checkpoint; default: the one in the file.")
-    ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped, or start anew.")] = True,
-) -> None:
-    """Supervised training; started again after a kill, it goes on from its last checkpoint."""
-    from chordae.learning.sft import train as run_sft
-
-    run_sft(config, output, resume)
-
-
-@evaluate.command("mcq")
-def evaluate_mcq(
-    config: Config = LAPTOP,
-    questions: Annotated[int, typer.Option("-n", help="How many, evenly over the categories.")] = 1000,
-    picture: Annotated[bool, typer.Option(help="Show the picture, or withhold it.")] = True,
-) -> None:
-    """Multiple-choice accuracy of the configured ECG expert on simulated ECGs that training never saw."""
-    from chordae.learning.engine_answering import engine_expert
-    from chordae.learning.evaluation import evaluate_mcq as judge
-
-    settings = load_settings(config).experts["ecg"]
-    with _progress() as tell:
-        tell("loading the engine")
-        with engine_expert(fetch_checkpoint(settings.model, settings.revision), settings) as expert:
-            tell(f"asking {questions} questions {'with' if picture else 'without'} the picture")
-            forced = None if picture else expert.choose
-            score = judge(expert.generate, questions, with_picture=picture, choose=forced, size=expert.size)
-    show_score(score.summary())
-
-
-@evaluate.command("recordings")
-def evaluate_recordings(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            exists=True, file_okay=False, help="WFDB records whose headers have #Dx lines of SNOMED CT codes."
-        ),
-    ],
-    config: Config = LAPTOP,
-) -> None:
-    """What the configured ECG expert says of real recordings, beside the diagnoses in their headers."""
-    from chordae.learning.engine_answering import engine_expert
-    from chordae.learning.recordings import counts, read_out
-
-    settings = load_settings(config).experts["ecg"]
-    readings = []
-    with _progress() as tell:
-        tell("loading the engine")
-        with engine_expert(fetch_checkpoint(settings.model, settings.revision), settings) as expert:
-            for reading in read_out(folder, expert.generate, expert.size):
-                show_reading(reading)
-                readings.append(reading)
-    show_counts(counts(readings))
-
-
 @app.command("config")
 def show_config(config: Config = LAPTOP) -> None:
     """Print every knob with its meaning, default and current value."""
@@ -294,43 +190,52 @@ def show_config(config: Config = LAPTOP) -> None:
 
 @app.command()
 def demo(config: Config = LAPTOP) -> None:
-    """The whole path once: start, ask about a real ECG, show what the answer rests on, stop."""
+    """The whole path once: start, ask about a real ECG and about a simulated patient, show it all, stop."""
     from chordae.deployments import supervisor
     from chordae.preprocessing.dicom import bundled_ecg
 
     settings = load_settings(config)
-    stages: dict[str, float] = {}
-    with _progress() as tell:
+    start, real, simulated = {}, dict[str, float](), dict[str, float]()
+    with progress() as tell, tempfile.TemporaryDirectory() as directory:
         started = time.monotonic()
         supervisor.start_detached(config, tell)
-        stages["start"] = time.monotonic() - started
+        start["start"] = time.monotonic() - started
         try:
-            answer, media = _ask(settings, bundled_ecg(), DEMO_QUESTION, True, stages, tell)
+            first = _ask(settings, [bundled_ecg()], DEMO_QUESTION, True, real, tell)
+            tell(f"simulating a patient of {DEMO_SITE}")
+            truth, files = _simulated_patient(
+                Path(directory), tuple(one for one in get_args(Modality) if one in settings.experts)
+            )
+            second = _ask(settings, files, DEMO_STUDY_QUESTION, True, simulated, tell)
         finally:
             tell("stopping")
             then = time.monotonic()
             supervisor.stop_running(settings)
-            stages["stop"] = time.monotonic() - then
-    out.print(
-        f"[bold]Question[/bold]  {DEMO_QUESTION}\n[bold]Recording[/bold] pydicom's waveform_ecg.dcm, a real 12-lead ECG"
-    )
-    show_answer(answer, media, settings, stages)
+            start["stop"] = time.monotonic() - then
+    _headline(DEMO_QUESTION, "pydicom's waveform_ecg.dcm, a real 12-lead ECG")
+    show_answer(*first, settings, real)
+    _headline(DEMO_STUDY_QUESTION, f"a simulated patient: {', '.join(path.name for path in files)}")
+    out.print(f"[bold]Truth[/bold]     {truth}")
+    show_answer(*second, settings, simulated)
+    out.print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in start.items()), style="dim")
 
 
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A spinner with the current stage and the time, on standard error; plain lines where that is no terminal."""
-    started = time.monotonic()
-    if not err.is_terminal:
-        yield lambda stage: err.print(f"[{time.monotonic() - started:6.1f} s] {stage}", markup=False)
-        return
-    with err.status("starting") as spinner:
+def _headline(question: str, recording: str) -> None:
+    out.print(f"\n[bold]Question[/bold]  {question}\n[bold]Recording[/bold] {recording}")
 
-        def tell(stage: str) -> None:
-            err.print(f"[{time.monotonic() - started:6.1f} s] {stage}", style="dim", markup=False)
-            spinner.update(stage)
 
-        yield tell
+def _simulated_patient(directory: Path, modalities: tuple[Modality, ...]) -> tuple[str, list[Path]]:
+    """What is true of the demo's patient, in words, and the files of the modalities that have an expert."""
+    from chordae.cohort.make import TRUTH, make_patient, patient_directory
+    from chordae.cohort.sites import load_site
+    from chordae.cohort.truth import Truth
+
+    make_patient(load_site(DEMO_SITE), DEMO_SEED, DEMO_PATIENT, directory, modalities)
+    files = patient_directory(directory, DEMO_PATIENT)
+    truth = Truth.model_validate_json((files / TRUTH).read_text())
+    rhythm = f"{truth.ecg.rhythm} at {truth.ecg.rate_bpm} bpm"
+    told = f"{truth.category}, LV ejection fraction {truth.measured.lv_ef:.0f} %, {rhythm}"
+    return told, [next(files.glob(f"{modality}.*")) for modality in modalities]
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from chordae.platform.schemas import Answer, Media
+from chordae.platform.schemas import NAME_OF, Answer, Media, ProbeReport
 from chordae.platform.settings import Settings, knobs
 
 if TYPE_CHECKING:
@@ -25,30 +27,28 @@ err = Console(stderr=True, highlight=False)
 DEMONSTRATOR = "Nano experts are demonstrators, trained on simulated recordings. Not for clinical use."
 
 
-def show_answer(answer: Answer, media: Media, settings: Settings, stages: dict[str, float]) -> None:
-    """Everything a person needs to judge an answer: what it says, what it rests on, how it was probed."""
+def show_answer(answer: Answer, media: Sequence[Media], settings: Settings, stages: dict[str, float]) -> None:
+    """Everything a person needs to judge an answer: what it says, what it rests on, how each expert was probed."""
+    for one in media:
+        for label, kept in ((f"{NAME_OF[one.modality]}, for people", one.companion), ("Seen by the model", one.id)):
+            if kept is not None:
+                suffix = ".mp4" if kept == one.id and one.kind == "video" else ".png"
+                path = escape(str(settings.media_dir / f"{kept}{suffix}"))
+                out.print(f"[bold]{label:<19}[/bold]  {path}", soft_wrap=True)  # in one piece, to be copied
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
-    for label, picture in (("Picture", media.companion or media.id), ("Seen by the model", media.id)):
-        path = escape(str(settings.media_dir / f"{picture}.png"))
-        out.print(f"[bold]{label:<19}[/bold]  {path}", soft_wrap=True)  # in one piece, to be copied
-    flags = media.sidecar.get("flags")
-    if isinstance(flags, list) and flags:
-        facts.add_row("Recording", escape("; ".join(str(flag) for flag in flags)))
+    for one in media:
+        flags = one.sidecar.get("flags")
+        if isinstance(flags, list) and flags:
+            facts.add_row("Recording", escape("; ".join(str(flag) for flag in flags)))
     facts.add_row("Answer", escape(answer.text))
+    for modality, reason in answer.missing.items():
+        facts.add_row("Missing", f"[yellow]{NAME_OF[modality]}: {escape(reason)}[/yellow]")
     for report in answer.reports:
-        for number, probe in enumerate(report.rephrasings, start=1):
-            facts.add_row(f"Rephrasing {number}", f"[dim]{escape(probe.question)}[/dim]\n{escape(probe.answer)}")
-        facts.add_row("Without the picture", escape(report.image_absent.answer))
-        score = report.confidence
-        facts.add_row("Agreement", f"{score.agreement:.3f}  (mean pairwise ROUGE-L of the four answers)")
-        facts.add_row("Image delta", f"{score.image_delta:.3f}  (cosine distance, with and without the picture)")
-        formula = f"{score.alpha:g} x agreement + {1 - score.alpha:g} x image delta"
-        facts.add_row("Confidence", f"{score.value:.3f}  ({formula})")
-        facts.add_row(
-            "Threshold", f"{score.threshold:g}  ({'calibrated' if score.calibrated else 'not yet calibrated'})"
-        )
+        if len(answer.reports) > 1:
+            facts.add_row(f"-- {NAME_OF[report.modality]}", f"{escape(report.answer)}")
+        _add_probes(facts, report)
     verdict = {None: "not probed", True: "[red]FLAGGED: do not rely on it[/red]", False: "[green]not flagged[/green]"}
     if answer.finish_reason == "length":
         facts.add_row("Cut off", "the answer reached max_answer_tokens; what is missing is not known")
@@ -63,28 +63,25 @@ def show_answer(answer: Answer, media: Media, settings: Settings, stages: dict[s
         out.print(f"\n{DEMONSTRATOR}", style="yellow")
 
 
+def _add_probes(facts: Table, report: ProbeReport) -> None:
+    for number, probe in enumerate(report.rephrasings, start=1):
+        facts.add_row(f"Rephrasing {number}", f"[dim]{escape(probe.question)}[/dim]\n{escape(probe.answer)}")
+    facts.add_row("Without the picture", escape(report.image_absent.answer))
+    score = report.confidence
+    facts.add_row("Agreement", f"{score.agreement:.3f}  (mean pairwise ROUGE-L of the four answers)")
+    facts.add_row("Image delta", f"{score.image_delta:.3f}  (cosine distance, with and without the picture)")
+    formula = f"{score.alpha:g} x agreement + {1 - score.alpha:g} x image delta"
+    flag = "  [red]FLAGGED[/red]" if score.flagged else ""
+    facts.add_row("Confidence", f"{score.value:.3f}  ({formula}){flag}")
+    facts.add_row("Threshold", f"{score.threshold:g}  ({'calibrated' if score.calibrated else 'not yet calibrated'})")
+
+
 def show_settings(settings: Settings) -> None:
     """Every knob with its current value, default and meaning; a line to search for, a line to read."""
     out.print("Environment override, for example: CHORDAE_ORCHESTRATOR__ALPHA=0.4\n", style="dim")
     for name, meaning, default, value in knobs(settings):
         changed = "" if str(value) == default else f"  [dim](default {escape(default)})[/dim]"
         out.print(f"[bold]{name}[/bold] = {escape(str(value))}{changed}\n    {escape(meaning)}", soft_wrap=True)
-
-
-def show_score(summary: dict[str, Any]) -> None:
-    """Accuracy with its interval, chance and what was excluded; in all and by category."""
-    forced = ["forced choice"] if "forced_choice" in summary else []
-    table = Table("category", "asked", "accuracy", "95 % interval", "excluded", *forced, "chance")
-    for name, score in [("all", summary), *summary.get("categories", {}).items()]:
-        low, high = score["interval"]
-        cells = (score["asked"], f"{score['accuracy']:.3f}", f"{low:.3f} to {high:.3f}", score["excluded"])
-        taken = []
-        if forced:
-            low, high = score["forced_choice_interval"]
-            taken = [f"{score['forced_choice']:.3f} ({low:.3f} to {high:.3f})"]
-        table.add_row(name, *map(str, cells), *taken, f"{score['chance']:.3f}")
-    out.print(table)
-    out.print(DEMONSTRATOR, style="yellow")
 
 
 def show_reading(reading: Reading) -> None:
@@ -94,15 +91,16 @@ def show_reading(reading: Reading) -> None:
             f"[bold]{escape(reading.name)}[/bold]  [yellow]not read: {escape(reading.refusal)}[/yellow]", soft_wrap=True
         )
         return
-    missed = [truth for truth in (reading.rhythm, reading.conduction) if truth and not reading.right(truth)]
+    told = (("rhythm", reading.rhythm), ("conduction", reading.conduction))
+    missed = [truth for key, truth in told if truth and not reading.right(key, truth)]
     codes = f"  [red](codes: {', '.join(missed)})[/red]" if missed else ""
     out.print(f"[bold]{escape(reading.name)}[/bold]  {escape(reading.answer)}{codes}", soft_wrap=True)
 
 
 def show_counts(counts: dict[str, tuple[int, int]]) -> None:
-    """How often rhythm and conduction were what the codes say."""
+    """How often rhythm and conduction were what the codes say, and the rate what a beat detector counts."""
     for name, (right, graded) in counts.items():
-        out.print(f"{name}: {right} of {graded} as the codes say")
+        out.print(f"{name}: {right} of {graded} {'within 5 bpm' if name == 'rate' else 'as the codes say'}")
     out.print(DEMONSTRATOR, style="yellow")
 
 
@@ -171,3 +169,39 @@ class IngestView:
             out.print(f"[yellow]refused[/yellow] {escape(name)}  {escape(told)}", soft_wrap=True)
         if self._refused and not out.is_terminal:
             out.print("Run it again in a terminal to see the paths of refused studies.")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A spinner with the current stage and the time, on standard error; plain lines where that is no terminal."""
+    started = time.monotonic()
+    if not err.is_terminal:
+        yield lambda stage: err.print(f"[{time.monotonic() - started:6.1f} s] {stage}", markup=False)
+        return
+    with err.status("starting") as spinner:
+
+        def tell(stage: str) -> None:
+            err.print(f"[{time.monotonic() - started:6.1f} s] {stage}", style="dim", markup=False)
+            spinner.update(stage)
+
+        yield tell
+
+
+@contextmanager
+def counting(what: str, of: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; a line every tenth where that is no terminal."""
+    if err.is_terminal:
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=err) as bar:
+            task = bar.add_task(what, total=of)
+            yield lambda done: bar.update(task, completed=done)
+        return
+
+    told = 0
+
+    def tell(done: int) -> None:
+        nonlocal told
+        if done * 10 // of > told:
+            told = done * 10 // of
+            err.print(f"{what}: {done} of {of}", markup=False)
+
+    yield tell

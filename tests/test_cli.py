@@ -201,7 +201,7 @@ def test_the_pictures_that_ask_names_are_there(
     platform: Platform, config: str, bundled_ecg: Path, settings: Settings
 ) -> None:
     shown = json.loads(chordae("ask", QUESTION, "--ecg", bundled_ecg, config, "--json").stdout)
-    for media_id in (shown["picture"]["id"], shown["picture"]["companion"]):
+    for media_id in (shown["media"][0]["id"], shown["media"][0]["companion"]):
         assert (settings.media_dir / f"{media_id}.png").is_file()
 
 

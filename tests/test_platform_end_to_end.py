@@ -108,7 +108,7 @@ def test_the_command_line_shows_answer_probes_scores_and_provenance(settings: Se
     assert answer["provenance"]["weights"] == [on_disk.model_dump()]
     assert answer["provenance"]["settings_digest"] == settings.digest()
     assert set(answer["stages"]) == {"preprocess", "answer", "probe"}
-    for picture in (answer["picture"]["id"], answer["picture"]["companion"]):
+    for picture in (answer["media"][0]["id"], answer["media"][0]["companion"]):
         assert (settings.media_dir / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -28,6 +28,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from chordae.cohort.identity import Identity
 from chordae.platform.files import write_atomically
 
+ENCODING = "utf-8"
+"""Of all text: SpecificCharacterSet ISO_IR 192 (PS3.3 C.12.1.1.2)."""
+
 __all__ = ["Dataset", "Template", "encapsulated", "encode", "header", "instance_uid", "uid", "write_tgz"]
 
 
@@ -118,14 +121,14 @@ def _fixed(dataset: Dataset, tag: int) -> bytes:
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
     only = Dataset()
     only.add(dataset[tag])
-    write_dataset(buffer, only)
+    write_dataset(buffer, only, parent_encoding=ENCODING)
     return buffer.getvalue()
 
 
 def _text(tag: int, vr: str, value: object) -> bytes:
     """An element whose value is text; several values come as a tuple (PS3.5 6.2 and 7.1.2)."""
     text = "\\".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    data = text.encode()
+    data = text.encode(ENCODING)
     if len(data) % 2:
         data += b"\0" if vr == "UI" else b" "
     return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), len(data)) + data

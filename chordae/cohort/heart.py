@@ -200,7 +200,9 @@ class Heart:
         near = np.flatnonzero((flat[0] + 15) ** 2 + flat[1] ** 2 + (flat[2] - middle) ** 2 < reach**2)
         tissue = np.zeros(flat.shape[1], np.uint8)
         depth, lesion = np.zeros(flat.shape[1], np.float32), np.zeros(flat.shape[1], np.float32)
-        tissue[near], depth[near], lesion[near] = self._label(*flat[:, near], self.activation(phase), phase)
+        tissue[near], depth[near], lesion[near] = self._label(
+            flat[0, near], flat[1, near], flat[2, near], self.activation(phase), phase
+        )
         return Labels(tissue.reshape(shape), depth.reshape(shape), lesion.reshape(shape))
 
     def _label(
@@ -233,7 +235,7 @@ class Heart:
         depth = np.where(in_wall, np.clip((radius - inner) / np.maximum(outer - inner, 0.1), 0, 1), 0).astype(
             np.float32
         )
-        return tissue, depth, self._lesion_at(share, angle, depth, in_wall)
+        return tissue, depth, self._lesion_at(share, angle, depth, in_wall & ~in_cavity)
 
     def _leaflets(self, radius: Array, z: Array, base: float, inner: Array, phase: float) -> NDArray[np.bool_]:
         """Mitral leaflets: a shallow tent in systole, two flaps that hang into the ventricle in diastole."""
@@ -316,12 +318,15 @@ class Heart:
         dependent = 0.62 + 0.38 * np.cos(angle - np.float32(np.deg2rad(315)))
         fluid = np.float32(shape.effusion) * dependent
         layers = ((Tissue.FAT, fluid + np.float32(shape.fat)), (Tissue.FLUID, fluid))
-        tip = self.shape.lv_length * (1 + 0.7 * float(shape.wall[12:].mean()) / shape.lv_length)
+        tip = 1 - WIDEST + 0.7 * float(shape.wall[12:].mean()) / shape.lv_length
+        widest = np.float32(shape.lv_radius + float(shape.wall.mean()))
         for label, layer in layers:
             if label is Tissue.FLUID and not shape.effusion:
                 continue
-            around = (share > -0.02) & (radius < outer + layer) & (z < tip + layer)
-            around |= (radius < 0.3 * shape.lv_radius + layer) & (z > 0.9 * tip) & (z < tip + layer)
+            # around the apex an ellipsoid that is so much larger: a layer of that depth around a point would be a knob
+            end = tip + layer / np.float32(shape.lv_length)
+            bulge = (widest + layer) * np.sqrt(np.maximum(1 - ((share - WIDEST) / end) ** 2, 0))
+            around = (share > -0.02) & (radius < np.where(share < MID, outer + layer, bulge))
             right, _ = self._right_ventricle(x, y, z, activation, layer)
             tissue[around | right] = label
 

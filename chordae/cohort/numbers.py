@@ -16,8 +16,7 @@ def numbers(truth: Truth, modality: Modality) -> dict[str, float]:
     """Noiseless values, each under its name; what does not exist (a PR interval in fibrillation) is left out."""
     if modality == "ecg":
         ecg = truth.ecg
-        values = {"rate_bpm": ecg.rate_bpm, "qrs_ms": ecg.qrs_ms, "qtc_ms": ecg.qtc_ms, "pr_ms": ecg.pr_ms}
-        values |= {
+        kinds = {
             f"{CODE}rhythm": get_args(Rhythm).index(ecg.rhythm),
             f"{CODE}conduction": get_args(Conduction).index(ecg.conduction),
             f"{CODE}st": get_args(StSegment).index(ecg.st),
@@ -25,7 +24,8 @@ def numbers(truth: Truth, modality: Modality) -> dict[str, float]:
             f"{CODE}hypertrophy": get_args(Hypertrophy).index(ecg.hypertrophy),
             f"{CODE}morphology": get_args(Morphology).index(ecg.morphology),
         }
-        return {name: float(value) for name, value in values.items() if value is not None}
+        sizes = {"rate_bpm": ecg.rate_bpm, "qrs_ms": ecg.qrs_ms, "qtc_ms": ecg.qtc_ms, "pr_ms": ecg.pr_ms}
+        return {name: float(value) for name, value in (sizes | kinds).items() if value is not None}
     measured, bsa = truth.measured, truth.bsa
     wall = measured.wall_ed
     thickening = measured.thickening

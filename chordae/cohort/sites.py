@@ -33,7 +33,7 @@ class CmrScanner(_Strict):
 
     vendor: Literal["SIEMENS", "Philips Medical Systems", "GE MEDICAL SYSTEMS"] = "SIEMENS"
     model: str = "Aera"
-    field_t: Literal[1.5, 3.0] = 1.5
+    field_t: float = Field(1.5, ge=0.5, le=7)
     pixel_mm: float = Field(2.0, gt=0.8, lt=4)
     matrix: int = Field(144, ge=96, le=256)
     slice_mm: float = Field(8.0, gt=0)

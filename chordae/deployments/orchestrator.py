@@ -75,9 +75,11 @@ class Orchestrator:
             BadInput: no question, or nothing to look at.
             ExpertUnavailable: the expert failed or was too slow; of several, all did. If some answered, the answer
                 says which did not.
+            Overloaded: too many questions wait for it; of several, for all.
         """
         stages: dict[str, float] = {}
         findings: dict[Modality, Finding] = {}
+        failures: list[ChordaeError] = []
         asked, missing = self._route(question)
         several = len(asked) + len(missing) > 1
         examinations = {
@@ -90,13 +92,16 @@ class Orchestrator:
             elif isinstance(step, ChordaeError):
                 if not several or not isinstance(step, (ExpertUnavailable, Overloaded)):
                     raise step
+                failures.append(step)
                 missing[modality] = step.problem
             else:
                 name = f"{modality} {step[0]}" if several else step[0]
                 stages[name] = step[1]
                 yield name, step[1]
+        if not findings and all(isinstance(failure, Overloaded) for failure in failures):
+            raise failures[0]
         if not findings:
-            raise ExpertUnavailable("no expert could answer", "; ".join(missing.values()))
+            raise ExpertUnavailable("no expert could answer", "; ".join(failure.problem for failure in failures))
         order = [modality for modality in KIND_OF if modality in findings]
         yield summarise(
             {modality: findings[modality] for modality in order}, missing, request_id, self._settings.digest(), stages

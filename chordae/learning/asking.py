@@ -17,7 +17,9 @@ Kind = Literal["mcq", "vqa"]
 class Expert(Protocol):
     """A model that answers questions about media."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Shown in tables; "nano" in it marks a demonstrator."""
 
     def ask(self, items: Sequence[Item], with_media: bool) -> list[str]:
         """(items,) greedy answers to `item.question`, with the item's media or without any."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from chordae.learning.sharding import Sharding
 from chordae.platform.errors import BadSettings
 from chordae.platform.schemas import Modality
 
@@ -63,6 +64,9 @@ class Run(Strict):
     workers: int = Field(1, ge=0, description="Ray Train workers; 0 trains in this process.")
     use_gpu: bool | None = Field(None, description="A GPU for each worker; none: where there is one.")
     loader_workers: int = Field(0, ge=0, description="Processes that make rows; 0: the training process itself.")
+    sharding: Sharding | None = Field(
+        None, description="How a model too large for one GPU is spread over the workers; none: each holds all of it."
+    )
 
     def digest(self) -> str:
         """SHA-256 of the values, whatever the file's order and comments."""
@@ -147,16 +151,45 @@ class SftConfig(Run):
         return self
 
 
-TrainConfig = Annotated[PretrainConfig | SftConfig, Field(discriminator="type")]
-_ADAPTER: TypeAdapter[PretrainConfig | SftConfig] = TypeAdapter(TrainConfig)
+class GrpoConfig(Run):
+    """Stage 3: the model answers, reward decides (group-relative policy optimisation, Shao et al. 2024).
+
+    The defaults are MARCUS's. `batch` counts answers, `batch / group` prompts.
+    """
+
+    type: Literal["grpo"]
+    group: int = Field(4, ge=2, description="Answers to each prompt, against whose mean each is judged.")
+    kl: float = Field(0.01, ge=0, description="Weight of the divergence from the start checkpoint.")
+    temperature: float = Field(1.0, gt=0, description="Of the softmax that answers are drawn from.")
+    prompt_tokens: int = Field(5000, ge=1, description="Longest prompt, its picture included; a longer one is refused.")
+    answer_tokens: int = Field(512, ge=1, description="Longest answer; a longer one is cut off.")
+    learning_rate: float = Field(1e-6, gt=0, description="AdamW's.")
+    muon_learning_rate: float = Field(
+        0.0, ge=0, le=0, description="Always 0: steps are too small to be orthogonalised."
+    )
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        if self.start is None or self.modality is None:
+            raise ValueError("start and modality are missing: whose answers are rewarded, on what?")
+        accumulation = 1 if self.sharding is None else self.sharding.accumulation
+        if self.batch * accumulation % self.group:
+            raise ValueError(f"batch: {self.batch} x {accumulation} answers are no whole groups of {self.group}")
+        if self.sharding is not None and self.sharding.tokens != self.prompt_tokens + self.answer_tokens:
+            raise ValueError("sharding.tokens: must be prompt_tokens + answer_tokens")
+        return self
 
 
-def parse_config(values: object) -> PretrainConfig | SftConfig:
+TrainConfig = Annotated[PretrainConfig | SftConfig | GrpoConfig, Field(discriminator="type")]
+_ADAPTER: TypeAdapter[PretrainConfig | SftConfig | GrpoConfig] = TypeAdapter(TrainConfig)
+
+
+def parse_config(values: object) -> PretrainConfig | SftConfig | GrpoConfig:
     """What a file's YAML or `model_dump` holds, as the model that its `type` names."""
     return _ADAPTER.validate_python(values)
 
 
-def load_config(path: Path) -> PretrainConfig | SftConfig:
+def load_config(path: Path) -> PretrainConfig | SftConfig | GrpoConfig:
     """Read a file of `configs/train`.
 
     Raises:

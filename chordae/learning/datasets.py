@@ -86,7 +86,7 @@ def load_dataset_config(path: Path) -> DatasetConfig:
 
 
 def make_dataset(
-    config: DatasetConfig, output: Path, tell: Callable[[int, int], None] = lambda done, of: None
+    config: DatasetConfig, output: Path, tell: Callable[[int], None] = lambda done: None
 ) -> dict[str, object]:
     """Make the samples, their media and the questions below `output`; `tell` hears how far it is.
 
@@ -106,10 +106,10 @@ def make_dataset(
     sites = {one.site: load_site(one.site) for one in config.members}
     everyone = [(one, number) for one in config.members for number in range(1, one.patients + 1)]
     wanted = [(one, number) for one, number in everyone if not _part(output, one, number).is_file()]
-    tell(len(everyone) - len(wanted), len(everyone))
+    tell(len(everyone) - len(wanted))
     tasks = [(sites[one.site], one, number, config.modalities, config.label_noise, output) for one, number in wanted]
     for done in in_processes(_prepare, tasks):
-        tell(len(everyone) - len(wanted) + done, len(everyone))
+        tell(len(everyone) - len(wanted) + done)
     samples = [sample for one, number in everyone for sample in read_rows(_part(output, one, number), Sample)]
     write_rows(output / SAMPLES, samples)
     summary: dict[str, object] = {"patients": len(everyone), "samples": len(samples)}

@@ -6,29 +6,75 @@ not videos, and how to generate with transformers or vLLM; so two of its steps a
 A row of a run is only the number of its prompt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
 
-from chordae.learning.grpo_config import GrpoConfig
+from chordae.learning import checkpoint
+from chordae.learning.config import GrpoConfig
+from chordae.learning.language import last_whole_checkpoint, last_whole_step
+from chordae.learning.launch import Session
 from chordae.learning.rewards import chose_right
 from chordae.learning.rollout import Prompts, encoded_once, sample_answers
-from chordae.learning.sharding import trainer_arguments
+from chordae.learning.sft import summary
+from chordae.learning.sharding import trainer_arguments, whole_model
+from chordae.learning.tracking_callback import Report, tell
+from chordae.learning.vision import batched_attention
 from chordae.platform.torch_libs import mend_torchvision
 
 mend_torchvision()  # trl imports transformers' processors
 
-from transformers import PrinterCallback, TrainerCallback  # noqa: E402
+from transformers import PrinterCallback  # noqa: E402
 from trl import GRPOConfig as GrpoArguments  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 from trl.models import unwrap_model_for_generation  # noqa: E402
 
 SEEDS = 2**31
+NOTED = {
+    "loss": "loss",
+    "reward": "reward",
+    "kl": "kl",
+    "entropy": "entropy",
+    "completions/mean_length": "answer_tokens",
+    "completions/clipped_ratio": "cut_off",
+    "frac_reward_zero_std": "unanimous",
+}
+"""TRL's figures of a step, and what the log of losses calls them. Unanimous groups teach nothing."""
+
+
+def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
+    """Train; returns the model, its tokenizer and figures for the manifest."""
+    config: GrpoConfig = session.config
+    model, tokenizer = checkpoint.begin(config)
+    model.to(session.device)
+    prompts = Prompts(session.studies(), tokenizer, config.seed, config.augment, config.prompt_tokens)
+    losses = session.losses(last_whole_step(session.work))
+    trainer = make_trainer(model, tokenizer, prompts, config, session.work)
+    trainer.add_callback(_Noted(trainer, losses, session.say, config.steps))
+    last = last_whole_checkpoint(session.work)
+    with batched_attention(model), nullcontext() if config.kl == 0 else batched_attention(trainer.ref_model):
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    if losses is not None:
+        losses.flush(config.steps)
+    return whole_model(trainer), tokenizer, summary(session.work)
+
+
+class _Noted(Report):
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        """One step is done; the trainer's last log, of the whole run, has no reward."""
+        if not logs or "reward" not in logs:
+            return
+        values = {name: float(logs[theirs]) for theirs, name in NOTED.items() if theirs in logs}
+        if self.losses is not None:
+            self.losses.add(state.global_step, values)
+        tell(self.say, state.global_step, self.steps, values, self.started)
 
 
 def grpo_arguments(config: GrpoConfig, work: Path, cuda: bool) -> GrpoArguments:
@@ -72,48 +118,35 @@ def grpo_arguments(config: GrpoConfig, work: Path, cuda: bool) -> GrpoArguments:
     )
 
 
-def train_policy(
-    model: Any,
-    tokenizer: Any,
-    prompts: Prompts,
-    config: GrpoConfig,
-    work: Path,
-    callbacks: Sequence[TrainerCallback],
-    resume_from: Path | None = None,
-) -> None:
-    """Train `model` in place; checkpoints lie in `work`.
+def make_trainer(model: Any, tokenizer: Any, prompts: Prompts, config: GrpoConfig, work: Path) -> "PolicyTrainer":
+    """A trainer of `model`, which was loaded from `config.start`; the reference model is loaded from there again.
 
-    Args:
-        model: loaded from `config.start`, which its configuration names: the reference model is loaded from there.
-        tokenizer: its own.
-        prompts: what is asked.
-        config: the run's.
-        work: directory of the run's checkpoints.
-        callbacks: hear of every step's loss, reward and divergence.
-        resume_from: one of those checkpoints; none: begin.
+    Its checkpoints lie in `work`.
     """
     arguments = grpo_arguments(config, work, next(model.parameters()).device.type == "cuda")
     in_step = config.batch * arguments.gradient_accumulation_steps * max(arguments.world_size, 1) // config.group
-    trainer = _Trainer(
+    trainer = PolicyTrainer(
         prompts=prompts,
         model=model,
-        reward_funcs=partial(_rewards, prompts),
+        reward_funcs=_reward(prompts),
         args=arguments,
         train_dataset=Dataset.from_dict({"prompt": [str(number) for number in range(config.steps * in_step)]}),
         processing_class=tokenizer,
-        callbacks=list(callbacks),
         rollout_func=_rollout,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
+    return trainer
 
 
-def _rewards(prompts: Prompts, completions: list[str], **columns: Any) -> list[float]:
-    numbers = [int(prompt) for prompt in columns["prompts"]]
-    return [chose_right(prompts.draw(number).mcq, said) for number, said in zip(numbers, completions, strict=True)]
+def _reward(asked: Prompts) -> Callable[..., list[float]]:
+    def right(prompts: list[str], completions: list[str], **columns: Any) -> list[float]:
+        drawn = (asked.draw(int(number)) for number in prompts)
+        return [chose_right(prompt.mcq, said) for prompt, said in zip(drawn, completions, strict=True)]
+
+    return right
 
 
-def _rollout(prompts: list[str], trainer: "_Trainer") -> dict[str, Any]:
+def _rollout(prompts: list[str], trainer: "PolicyTrainer") -> dict[str, Any]:
     """TRL's rollout function: the answers of one worker, several in a row to the same prompt."""
     group, numbers = trainer.num_generations, [int(prompt) for prompt in prompts]
     asked = numbers[::group]
@@ -127,7 +160,9 @@ def _rollout(prompts: list[str], trainer: "_Trainer") -> dict[str, Any]:
     }
 
 
-class _Trainer(GRPOTrainer):  # type: ignore[misc]
+class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
+    """TRL's, whose rows are numbers of prompts that bring their media."""
+
     def __init__(self, prompts: Prompts, **options: Any) -> None:
         self.prompts = prompts
         self._numbers: list[int] = []
@@ -138,7 +173,7 @@ class _Trainer(GRPOTrainer):  # type: ignore[misc]
         """Of this step and worker: what a resumed run draws does not depend on what was drawn before."""
         drawn = torch.Generator(self.accelerator.device)
         place = self.state.global_step * self.accelerator.num_processes + self.accelerator.process_index
-        return drawn.manual_seed(hash((self.args.seed, place)) % SEEDS)
+        return drawn.manual_seed(int(np.random.SeedSequence([self.args.seed, place]).generate_state(1)[0]))
 
     def create_model_card(self, *names: Any, **options: Any) -> None:
         """None: a checkpoint's card is written with the checkpoint, not with every step that is saved."""

@@ -53,9 +53,13 @@ came later, and nothing was tuned on it."""
 class Judge(Protocol):
     """Something that scores free answers."""
 
-    name: str
-    agreement: str
-    """How well it agrees with people, in words; printed with every result."""
+    @property
+    def name(self) -> str:
+        """Printed with every result."""
+
+    @property
+    def agreement(self) -> str:
+        """How well it agrees with people, in words; printed with every result."""
 
     def check(self) -> None:
         """Raise `BadInput` where it cannot judge now; called before any answer is generated."""

@@ -1,16 +1,16 @@
 """Will it fit? What a sharded run needs on each GPU, reckoned before a node is booked.
 
 The model is instantiated without memory (PyTorch's meta device), so parameters and blocks are counted, not believed. In
-bytes, with N parameters of which T are trained, on G GPUs: weights 4N/G, gradients 4T/G, AdamW's two moments 8T/G, all
-float32 (mixed precision keeps master weights; ZeRO's third stage divides all three: arXiv:1910.02054, section 3). Blocks
-are gathered in bfloat16, two at a time, since the next is fetched while one works.
+bytes, with N parameters of which T are trained, on G GPUs: what is trained is kept in float32, what is not in bfloat16,
+(4T + 2(N - T))/G; gradients 4T/G and AdamW's two moments 8T/G (ZeRO's third stage divides all three: arXiv:1910.02054,
+section 3). Blocks are gathered in bfloat16, two at a time, since the next is fetched while one works.
 
 Activations, with checkpointing of every block: its input is kept, 2h bytes a token (Chen et al. 2016, arXiv:1604.06174;
-2sbhL in Korthikanti et al. 2022, arXiv:2205.05198, section 5); one block at a time is computed again and then holds what
-its backward pass reads. Counted as the latter do (section 4.1) for a block with two RMSNorms that work in float32,
+2sbhL in Korthikanti et al. 2022, arXiv:2205.05198, section 5); one block at a time is computed again and then holds
+what its backward pass reads. Counted as the latter do (section 4.1) for a block with two RMSNorms that work in float32,
 grouped keys and values of width k, attention that keeps no matrix of scores, and a gated MLP of width i:
 18h + 6k + 8i bytes a token. Logits exist in tiles only (TRL's fused head), but the output weights are gathered once in
-float32, beside their gradient.
+float32, beside their gradient if they are trained.
 """
 
 import json
@@ -21,8 +21,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from chordae.learning.config import PretrainConfig, Run, load_config
-from chordae.learning.grpo_config import GrpoConfig
+from chordae.learning.config import GrpoConfig, PretrainConfig, SftConfig, load_config
 from chordae.learning.nano import MERGE, PATCH, TEMPORAL
 from chordae.learning.sharding import Sharding
 from chordae.platform.errors import BadSettings
@@ -37,6 +36,7 @@ USABLE = 0.9
 TILE = 4096 * 32768 * 2
 """Bytes of the tile of logits that TRL's fused head works on."""
 GB = 1e9
+Config = PretrainConfig | SftConfig | GrpoConfig
 
 
 class Part(BaseModel):
@@ -88,7 +88,9 @@ def plan(config_path: Path) -> MemoryPlan:
     config = load_config(config_path)
     sharding = config.sharding
     if sharding is None:
-        raise BadSettings(f"{config_path.name} divides nothing", "a memory plan needs `sharding`; see configs/train/*-3b-*")
+        raise BadSettings(
+            f"{config_path.name} divides nothing", "a memory plan needs `sharding`; see configs/train/*-3b-*"
+        )
     model = instantiate(sharding.architecture)
     _check(config_path.name, config, sharding, model)
     made = _reckon(config, sharding, model, config.batch)
@@ -128,7 +130,7 @@ def instantiate(architecture: Path) -> Any:
         return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(**values))
 
 
-def _check(name: str, config: Run, sharding: Sharding, model: Any) -> None:
+def _check(name: str, config: Config, sharding: Sharding, model: Any) -> None:
     classes = {type(module).__name__ for module in model.modules()}
     missing = [wrapped for wrapped in sharding.wrap if wrapped not in classes]
     if missing:
@@ -148,7 +150,7 @@ def _check(name: str, config: Run, sharding: Sharding, model: Any) -> None:
         )
 
 
-def _seen_tokens(config: Run) -> int:
+def _seen_tokens(config: Config) -> int:
     """Tokens of one picture or video as the language model receives it."""
     if config.size is None:
         return 0
@@ -156,51 +158,50 @@ def _seen_tokens(config: Run) -> int:
     return -(-config.frames // TEMPORAL) * (config.size[0] // side) * (config.size[1] // side)
 
 
-def _reckon(config: Run, sharding: Sharding, model: Any, batch: int) -> MemoryPlan:
-    text, vision = model.config.text_config, model.config.vision_config
-    gpus = config.workers
-    every = sum(parameter.numel() for parameter in model.parameters())
-    seeing = sum(parameter.numel() for parameter in model.model.visual.parameters())
-    trained = seeing if isinstance(config, PretrainConfig) else every
+def _reckon(config: Config, sharding: Sharding, model: Any, batch: int) -> MemoryPlan:
+    if isinstance(config, PretrainConfig):
+        model.requires_grad_(False)
+        model.model.visual.requires_grad_(True)
+    every, trained = _count(model), _count(model, trained=True)
     blocks = [module for module in model.modules() if type(module).__name__ in sharding.wrap]
-    sizes = [sum(parameter.numel() for parameter in block.parameters()) for block in blocks]
-    rest, largest = every - sum(sizes), max(sizes)
-    head = model.lm_head.weight.numel()
-    patches, tokens = MERGE**2 * _seen_tokens(config) * batch, sharding.tokens * batch
-    heads = text.num_key_value_heads * (text.hidden_size // text.num_attention_heads)
-
+    largest = max(map(_count, blocks))
+    outside, outside_trained = (_count(model, only) - sum(_count(block, only) for block in blocks) for only in _BOTH)
+    gpus = config.workers
     always = [
-        Part(name="weights", bytes=4 * every // gpus, formula="4 N / G"),
+        Part(name="weights", bytes=(4 * trained + 2 * (every - trained)) // gpus, formula="(4 T + 2 (N - T)) / G"),
         Part(name="gradients", bytes=4 * trained // gpus, formula="4 T / G"),
         Part(name="AdamW's moments", bytes=8 * trained // gpus, formula="8 T / G"),
-        Part(name="gathered", bytes=2 * (rest + 2 * largest), formula="2 (unwrapped + two blocks)"),
+        Part(name="gathered", bytes=2 * (outside + 2 * largest), formula="2 (outside of blocks + two blocks)"),
     ]
-    kept = 2 * (tokens * text.hidden_size * text.num_hidden_layers + patches * vision.hidden_size * vision.depth)
-    again = max(
-        tokens * _block(text.hidden_size, heads, text.intermediate_size),
-        patches * _block(vision.hidden_size, vision.hidden_size, vision.intermediate_size),
-    )
+    if isinstance(config, GrpoConfig):
+        always += [
+            Part(name="reference model", bytes=2 * every // gpus, formula="2 N / G"),
+            Part(name="reference gathered", bytes=2 * outside, formula="2 (outside of blocks), from then on"),
+        ]
+    head = model.lm_head.weight
+    again, kept = _activations(config, sharding, model, batch)
     training = [
-        Part(name="inputs of blocks", bytes=kept, formula="2 h L a token and a patch"),
+        *kept,
         Part(name="one block again", bytes=again, formula="18 h + 6 k + 8 i a token"),
-        Part(name="unsharded gradients", bytes=2 * (rest + largest), formula="2 (unwrapped + one block)"),
-        Part(name="output weights", bytes=8 * head + TILE, formula="4 V h, their gradient, a tile of logits"),
+        Part(
+            name="gradients to divide", bytes=2 * (outside_trained + largest), formula="2 (outside of blocks + a block)"
+        ),
+        Part(
+            name="output weights", bytes=(8 if head.requires_grad else 4) * head.numel(), formula="4 V h, gradient too"
+        ),
+        Part(name="tile of logits", bytes=TILE, formula="2 x 4096 x 32768"),
     ]
     generating: list[Part] = []
     if isinstance(config, GrpoConfig):
-        always += [
-            Part(name="reference model", bytes=4 * every // gpus, formula="4 N / G"),
-            Part(name="reference gathered", bytes=2 * rest, formula="2 unwrapped: the outermost stays gathered"),
-        ]
-        answers = batch * sharding.accumulation
-        cache = 2 * 2 * heads * text.num_hidden_layers * sharding.tokens * answers
+        text, answers = model.config.text_config, batch * sharding.accumulation
+        cache = 4 * _keys(text) * text.num_hidden_layers * sharding.tokens * answers
         generating = [
             Part(name="keys and values", bytes=cache, formula=f"4 k L a token of {answers} answers"),
             Part(name="one block", bytes=again * sharding.accumulation // config.group, formula="of the prompts"),
         ]
     return MemoryPlan(
         name=config.name,
-        stage="pretrain" if isinstance(config, PretrainConfig) else str(getattr(config, "type", "")),
+        stage=config.type,
         gpus=gpus,
         parameters=every,
         trained=trained,
@@ -214,6 +215,36 @@ def _reckon(config: Run, sharding: Sharding, model: Any, batch: int) -> MemoryPl
     )
 
 
+def _activations(config: Config, sharding: Sharding, model: Any, batch: int) -> tuple[int, list[Part]]:
+    """What the largest block holds while it is computed again, and what is kept all the while."""
+    text, vision = model.config.text_config, model.config.vision_config
+    tokens, patches = batch * sharding.tokens, batch * MERGE**2 * _seen_tokens(config)
+    inputs = 2 * (tokens * text.hidden_size * text.num_hidden_layers + patches * vision.hidden_size * vision.depth)
+    again = max(
+        tokens * _block(text.hidden_size, _keys(text), text.intermediate_size),
+        patches * _block(vision.hidden_size, vision.hidden_size, vision.intermediate_size),
+    )
+    pixels = 4 * patches * vision.in_channels * TEMPORAL * PATCH**2
+    return again, [
+        Part(name="inputs of blocks", bytes=inputs, formula="2 h L a token and a patch"),
+        Part(name="pixels", bytes=pixels, formula="4 x 1176 a patch"),
+        Part(name="attention mask", bytes=2 * tokens * sharding.tokens, formula="2 s^2 a row"),
+    ]
+
+
+_BOTH = (False, True)
+
+
+def _count(module: Any, trained: bool = False) -> int:
+    """Parameters, shared ones once; or only those that are trained."""
+    return sum(one.numel() for one in module.parameters() if one.requires_grad or not trained)
+
+
+def _keys(text: Any) -> int:
+    """Width of the keys of all heads together."""
+    return int(text.num_key_value_heads * text.hidden_size // text.num_attention_heads)
+
+
 def _block(width: int, keys: int, inner: int) -> int:
     """Bytes a token that one block holds for its backward pass.
 
@@ -223,7 +254,7 @@ def _block(width: int, keys: int, inner: int) -> int:
     return 18 * width + 6 * keys + 8 * inner
 
 
-def _remedy(config: Run, sharding: Sharding, reckon: Callable[[int], MemoryPlan]) -> str:
+def _remedy(config: Config, sharding: Sharding, reckon: Callable[[int], MemoryPlan]) -> str:
     """What to change so that it fits, the batch of a step left as it is where that is possible."""
     for batch in range(config.batch - 1, 0, -1):
         same, left = divmod(config.batch * sharding.accumulation, batch)

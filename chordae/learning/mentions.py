@@ -101,6 +101,12 @@ def mentions(text: str, modality: Modality) -> list[Mention]:
     return result
 
 
+def stated_rate(text: str) -> int | None:
+    """The first rate that a text gives in beats per minute; none: it gives none."""
+    match = _RATE.search(text)
+    return int(match.group(1)) if match else None
+
+
 def affirmed(text: str, topic: Topic) -> set[str]:
     """The findings of a topic that `text` says are there."""
     return {one.finding for one in mentions(text, topic.modality) if one.topic == topic.key and one.affirmed}

@@ -64,11 +64,10 @@ class Prompts:
         BadSettings: no topic has two findings among the studies; when drawn: a prompt longer than `limit` tokens.
     """
 
-    def __init__(
-        self, studies: Studies, modality: Modality, tokenizer: Any, seed: int, augment: bool, limit: int
-    ) -> None:
-        self.studies, self.modality, self.tokenizer = studies, modality, tokenizer
+    def __init__(self, studies: Studies, tokenizer: Any, seed: int, augment: bool, limit: int) -> None:
+        self.studies, self.tokenizer = studies, tokenizer
         self.seed, self.augment, self.limit = seed, augment, limit
+        self.modality = modality = studies.samples[0].modality
         self._topics = [(topic, found) for topic in topics(modality) if len(found := _by_finding(studies, topic)) > 1]
         if not self._topics:
             raise BadSettings(f"no {modality} topic has two findings", "make a dataset of more patients")
@@ -87,7 +86,8 @@ class Prompts:
         ids = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
         if len(ids) > self.limit:
             raise BadSettings(
-                f"a prompt has {len(ids)} tokens, more than {self.limit}", "raise prompt_tokens, or lower size or frames"
+                f"a prompt has {len(ids)} tokens, more than {self.limit}",
+                "raise prompt_tokens, or lower size or frames",
             )
         return Prompt(mcq, ids, seen)
 
@@ -105,7 +105,8 @@ class Prompts:
     def token_types(self, ids: Tensor) -> Tensor:
         """`mm_token_type_ids` of (B, L) token ids: 1 where a picture's tokens are, 2 where a video's are."""
         image, video = (self.tokenizer.convert_tokens_to_ids(token) for token in (IMAGE_PAD, VIDEO_PAD))
-        return (ids == image).long() + 2 * (ids == video).long()
+        types: Tensor = (ids == image).long() + 2 * (ids == video).long()
+        return types
 
     def sampling(self, limit: int, temperature: float) -> Sampling:
         """How this model's answers are drawn."""

@@ -1,6 +1,6 @@
 """How a model too large for one GPU is trained on several: what a configuration says, as the trainers' arguments.
 
-Weights, gradients and optimiser states are divided among the workers (FSDP2's `fully_shard`, which is ZeRO's third stage,
+Weights, gradients and optimiser states are divided among the workers (FSDP2's `fully_shard`, ZeRO's third stage:
 Rajbhandari et al. 2020, arXiv:1910.02054); each wrapped block is gathered when it is needed and let go afterwards. The
 same trainers run, with these arguments added.
 """
@@ -47,3 +47,15 @@ def trainer_arguments(sharding: Sharding | None, learning_rate: float, warmup: i
         "warmup_steps": warmup,
         "lr_scheduler_type": "cosine",
     }
+
+
+def whole_model(trainer: Any) -> Any:
+    """The trained model in one piece, on the first worker. Every worker must call this: their parts are gathered."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if not trainer.is_fsdp_enabled:
+        return model
+    gathered = trainer.accelerator.get_state_dict(trainer.model)
+    if trainer.accelerator.is_main_process:
+        model = type(model)(model.config)
+        model.load_state_dict(gathered)
+    return model

@@ -42,6 +42,9 @@ class Bags:
 class AttentionPooling(nn.Module):
     """Gated attention, one head a topic, and a linear classifier on each pooled clip."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
         size = len(mean)
@@ -93,7 +96,7 @@ def train_selector(dataset: Path, output: Path, seed: int = 20_261_122) -> dict[
         for first in range(0, len(shuffled), BATCH):
             rows = shuffled[first : first + BATCH]
             optimiser.zero_grad()
-            _loss(model, bags, rows, weights).backward()
+            _loss(model, bags, rows, weights).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     model.eval()
     arrays = model.arrays()

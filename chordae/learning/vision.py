@@ -55,7 +55,10 @@ def _batched(attention: Any, one_by_one: Callable[..., Tensor]) -> Callable[...,
         turned = turned * cosine + _half_turned(turned) * sine
         query, key = turned.to(mixed.dtype).transpose(2, 3)
         value = mixed[:, :, 2].transpose(1, 2)
-        attended = functional.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
+        if hidden_states.device.type == "cpu":  # PyTorch's fused attention took a third longer here
+            attended = ((query * attention.scaling) @ key.transpose(-1, -2)).softmax(-1) @ value
+        else:
+            attended = functional.scaled_dot_product_attention(query, key, value, scale=attention.scaling)
         projected: Tensor = attention.proj(attended.transpose(1, 2).reshape(pictures * patches, -1))
         return projected
 

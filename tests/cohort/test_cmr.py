@@ -15,7 +15,7 @@ import pydicom
 import pytest
 
 from chordae.cohort.cmr import planes, write_cmr
-from chordae.cohort.cmr.render import Renderer, key_moments
+from chordae.cohort.cmr.render import MAP_NOISE_MS, Renderer, key_moments
 from chordae.cohort.heart import BLOOD, Labels, Tissue, segment_at
 from chordae.cohort.identity import Identity
 from chordae.cohort.measure import LV_BLOOD
@@ -181,8 +181,14 @@ def test_late_enhancement_lights_up_in_the_segments_that_are_true_and_normal_myo
     assert np.median(remote) < 0.3 * np.median(blood)
 
 
-@pytest.mark.parametrize("category", ["normal", "amyloidosis", "myocardial infarction"])
-@pytest.mark.parametrize("vendor", ["SIEMENS", "Philips Medical Systems", "GE MEDICAL SYSTEMS"])
+@pytest.mark.parametrize(
+    ("category", "vendor"),
+    [
+        ("normal", "GE MEDICAL SYSTEMS"),
+        ("amyloidosis", "Philips Medical Systems"),
+        ("myocardial infarction", "SIEMENS"),
+    ],
+)
 def test_maps_hold_the_true_relaxation_times(category: str, vendor: str, tmp_path: Path) -> None:
     who = patient(category, acute=category == "myocardial infarction")
     truth = who.truth.tissue
@@ -194,10 +200,10 @@ def test_maps_hold_the_true_relaxation_times(category: str, vendor: str, tmp_pat
         _, labels = labels_at(image, who)
         unit = float(image.get("RescaleSlope", 0.1 if vendor == "SIEMENS" and image.SeriesNumber == 7 else 1))
         for ill in (False, True):
-            where = inner(
-                (labels.tissue == Tissue.MYOCARDIUM) & ((labels.lesion > 0.95) == ill) & (labels.lesion % 1 < 0.05)
-            )
+            where = inner((labels.tissue == Tissue.MYOCARDIUM) & (labels.lesion == float(ill)))
             values.setdefault((int(image.SeriesNumber), ill), []).extend(image.pixel_array[where] * unit)
+        blood = image.pixel_array[inner(labels.tissue == Tissue.LV_CAVITY)] * unit
+        assert blood.std() < 1.3 * MAP_NOISE_MS["t1" if image.SeriesNumber == 6 else "t2"]
     diffuse = truth.pattern == "diffuse subendocardial"
     assert np.median(values[6, False]) == pytest.approx(truth.lesion_t1 if diffuse else truth.native_t1, rel=0.02)
     assert np.median(values[7, False]) == pytest.approx(truth.t2, rel=0.02)
@@ -219,8 +225,8 @@ def test_breathing_disturbs_where_nothing_moves() -> None:
     who, scanner = patient("normal"), site("registry").cmr
     four = planes.long_axis(who.pose, who.heart.shape, scanner)[2:]
     renderer = Renderer(who, scanner, four, np.random.default_rng(1))
-    calm, disturbed = (renderer.cine(0, breathing) for breathing in (False, True))
-    assert np.abs(disturbed - calm).mean() > 3 * scanner.noise
+    calm, again, disturbed = (renderer.cine(0, breathing) for breathing in (False, False, True))
+    assert np.abs(disturbed - calm).mean() > 1.5 * np.abs(again - calm).mean()
 
 
 def test_blends_between_labelled_moments_stay_near_what_labels_would_give() -> None:

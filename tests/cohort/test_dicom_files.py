@@ -58,6 +58,7 @@ def test_a_template_writes_what_pydicom_writes(identity: Identity) -> None:
     dataset["PixelData"].VR = "OW"
     found, wanted = pydicom.dcmread(io.BytesIO(fast)), pydicom.dcmread(io.BytesIO(encode(dataset)))
     assert found == wanted
+    assert str(found.PatientName) == identity.name
     assert found.file_meta.MediaStorageSOPInstanceUID == found.SOPInstanceUID
     assert found.file_meta.TransferSyntaxUID == wanted.file_meta.TransferSyntaxUID
 

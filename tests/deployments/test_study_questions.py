@@ -9,10 +9,12 @@ from fakes import (
     BLIND,
     GROUNDED,
     Crash,
+    FakeHandle,
     MakePlatform,
     Platform,
     asked,
     crashing,
+    embed_words,
     hallucinating,
     overlong,
     png,
@@ -20,11 +22,13 @@ from fakes import (
     stalls,
     three_experts,
 )
+from ray.serve.exceptions import BackPressureError
 
+from chordae.deployments.orchestrator import Orchestrator
 from chordae.deployments.probing import DISCLAIMER
 from chordae.deployments.rephrasing import rephrase
 from chordae.deployments.side_by_side import side_by_side
-from chordae.platform.errors import BadInput, ExpertUnavailable
+from chordae.platform.errors import BadInput, ExpertUnavailable, Overloaded
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import Answer, Media, Question
 from chordae.platform.settings import Settings
@@ -169,6 +173,18 @@ async def test_when_nobody_can_answer_it_is_an_error(platform: Platform, media: 
         engine.rule = crashing
     with pytest.raises(ExpertUnavailable, match="no expert could answer"):
         await told(platform, *media.values())
+
+
+async def test_when_all_are_busy_the_caller_is_told_to_come_again(settings: Settings, media: dict[str, Media]) -> None:
+    class Busy:
+        async def chat_together(self, *_: Any) -> Any:
+            raise BackPressureError(num_queued_requests=9, max_queued_requests=8)
+            yield
+
+    orchestrator = Orchestrator(settings, {modality: FakeHandle(Busy()) for modality in media}, embed_words)
+    question = Question(text=QUESTION, media=tuple(each.id for each in media.values()))
+    with pytest.raises(Overloaded):
+        _ = [step async for step in orchestrator.ask(question, "r")]
 
 
 async def test_a_question_over_one_context_is_the_callers_to_mend(platform: Platform, media: dict[str, Media]) -> None:

@@ -119,6 +119,5 @@ def _from_axes(
     normal = np.cross(row, column)
     if normal @ (0.62, -0.55, -0.56) < 0:  # slice locations rise from base to apex
         normal = -normal
-    return Plane(
-        view, row, column, np.asarray(middle - half * (row + column), np.float64), normal, matrix, pixel, thickness
-    )
+    corner = np.asarray(middle - half * (row + column), np.float64)
+    return Plane(view, row, column, corner, np.asarray(normal, np.float64), matrix, pixel, thickness)

@@ -79,7 +79,7 @@ class Protocol:
     """RescaleSlope, where the vendor writes it."""
 
 
-_BLOOD = {"SIEMENS": 320.0, "Philips Medical Systems": 480.0, "GE MEDICAL SYSTEMS": 640.0}
+_BLOOD = {"SIEMENS": 240.0, "Philips Medical Systems": 400.0, "GE MEDICAL SYSTEMS": 300.0}
 """Stored value of blood in the cine: of no meaning, and different everywhere."""
 
 

@@ -1,0 +1,244 @@
+"""The verbs of learning: simulated patients, training, evaluation. One an intent; no logic."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+from rich.table import Table
+
+from chordae.console import DEMONSTRATOR, counting, err, out, progress, show_counts, show_reading
+from chordae.platform.errors import BadInput
+from chordae.platform.schemas import Modality
+from chordae.platform.settings import ExpertSettings, load_settings
+
+cohort = typer.Typer(no_args_is_help=True, help="Simulated patients with known truth.")
+train = typer.Typer(no_args_is_help=True, help="Make an expert.")
+evaluate = typer.Typer(no_args_is_help=True, help="Judge an expert.")
+
+Config = Annotated[Path, typer.Option("--config", envvar="CHORDAE_CONFIG", help="Settings file.")]
+LAPTOP = Path("configs/laptop.yaml")
+Directory = Annotated[Path, typer.Option("-o", "--output", help="Directory to write; a stopped run goes on there.")]
+
+
+@cohort.command("make")
+def cohort_make(
+    patients: Annotated[int, typer.Option(min=1, help="How many.")],
+    output: Directory,
+    site: Annotated[str, typer.Option(help="A profile of configs/sites, or the path of one.")] = "university",
+    seed: Annotated[int, typer.Option(help="The same site, seed and number are the same patient.")] = 1,
+) -> None:
+    """Write simulated patients as a hospital's files: ECG, echo, cardiac MR, record, report, and the truth."""
+    from chordae.cohort.make import make_cohort
+    from chordae.cohort.sites import load_site
+
+    with counting("patients", patients) as tell:
+        make_cohort(load_site(site), patients, seed, output, tell=tell)
+    out.print(f"{patients} patients of {site} in {output}", markup=False)
+
+
+@cohort.command("dataset")
+def cohort_dataset(
+    config: Annotated[Path, typer.Argument(help="A file of configs/datasets.")],
+    output: Directory,
+) -> None:
+    """Simulated patients' files through the hospital's preprocessing: what training and evaluation read."""
+    from chordae.learning.datasets import load_dataset_config, make_dataset
+
+    wanted = load_dataset_config(config)
+    with counting("patients", sum(one.patients for one in wanted.members)) as tell:
+        summary = make_dataset(wanted, output, tell)
+    out.print_json(data=summary)
+
+
+Recipe = Annotated[Path, typer.Option("--config", help="A file of configs/train.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Directory of the checkpoint; default: var/models/<name>.")]
+Resume = Annotated[bool, typer.Option(help="Go on with a run that was stopped, or start anew.")]
+
+
+@train.command("pretrain")
+def train_pretrain(config: Recipe, output: Checkpoint = None, resume: Resume = True) -> None:
+    """Stage 1: the vision encoder, the language model frozen."""
+    from chordae.learning.launch import train as run
+
+    run("pretrain", config, output, resume)
+
+
+@train.command("sft")
+def train_sft(config: Recipe, output: Checkpoint = None, resume: Resume = True) -> None:
+    """Stage 2: everything, on reports and questions. Started again after a kill, it goes on from its checkpoint."""
+    from chordae.learning.launch import train as run
+
+    run("sft", config, output, resume)
+
+
+@train.command("grpo")
+def train_grpo(config: Recipe, output: Checkpoint = None, resume: Resume = True) -> None:
+    """Stage 3: reinforcement by whether the right option was chosen."""
+    from chordae.learning.launch import train as run
+
+    run("grpo", config, output, resume)
+
+
+@train.command("plan")
+def train_plan(config: Recipe) -> None:
+    """What a run of a large model needs of each GPU, counted on the meta device; refused where it does not fit."""
+    from chordae.learning.memory_plan import plan, rows
+
+    table = Table("what", "how much", "how it is counted", title=config.name)
+    for row in rows(plan(config)):
+        table.add_row(*row)
+    out.print(table)
+
+
+@train.command("views")
+def train_views(
+    dataset: Annotated[Path, typer.Option(help="A dataset with echo studies.")] = Path("var/datasets/echo-train"),
+    output: Annotated[Path | None, typer.Option(help="Where the weights go; default: into the package.")] = None,
+) -> None:
+    """The view selector of echo studies: which clips hold the evidence, learned from labels of whole studies."""
+    from chordae.learning.view_selector import train_selector
+    from chordae.preprocessing.echo.attention import WEIGHTS
+
+    out.print_json(data=train_selector(dataset, output or WEIGHTS))
+    out.print(DEMONSTRATOR, style="yellow")
+
+
+class EvaluationKind(StrEnum):
+    """What `chordae evaluate` measures."""
+
+    mcq = "mcq"
+    vqa = "vqa"
+    blind = "blind"
+
+
+Model = Annotated[str, typer.Option(help="ecg, echo or cmr of the settings, or the directory of a checkpoint.")]
+SplitName = Annotated[str, typer.Option("--split", help="A dataset with questions, below --datasets.")]
+Datasets = Annotated[Path, typer.Option(help="Where the datasets lie.")]
+Results = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Directory for the report; default: var/evaluation/<model>.")
+]
+SiteName = Annotated[str | None, typer.Option(help="Only questions from this site.")]
+Most = Annotated[int | None, typer.Option("-n", min=1, help="At most so many questions.")]
+
+
+@evaluate.command("mcq")
+def evaluate_mcq(
+    model: Model,
+    split: SplitName = "test",
+    datasets: Datasets = Path("var/datasets"),
+    output: Results = None,
+    site: SiteName = None,
+    most: Most = None,
+    config: Config = LAPTOP,
+) -> None:
+    """Multiple choice: accuracy by category and site, beside chance, the text-only floor and the ceiling."""
+    _evaluate(EvaluationKind.mcq, model, split, datasets, output, site, most, config)
+
+
+@evaluate.command("vqa")
+def evaluate_vqa(
+    model: Model,
+    split: SplitName = "test",
+    datasets: Datasets = Path("var/datasets"),
+    output: Results = None,
+    site: SiteName = None,
+    most: Most = None,
+    judge: Annotated[
+        str, typer.Option(help="claims (offline), or the URL of an OpenAI-compatible endpoint; key: CHORDAE_JUDGE_KEY.")
+    ] = "claims",
+    judge_model: Annotated[str, typer.Option(help="The judge's name at its endpoint.")] = "default",
+    config: Config = LAPTOP,
+) -> None:
+    """Open questions: Likert 1 to 5 by a judge over the reference answer's claims."""
+    _evaluate(EvaluationKind.vqa, model, split, datasets, output, site, most, config, judge, judge_model)
+
+
+@evaluate.command("blind")
+def evaluate_blind(
+    model: Model,
+    split: SplitName = "test",
+    datasets: Datasets = Path("var/datasets"),
+    output: Results = None,
+    site: SiteName = None,
+    most: Most = None,
+    config: Config = LAPTOP,
+) -> None:
+    """The same questions, the media withheld: who declines, who guesses, who sees what is not there."""
+    _evaluate(EvaluationKind.blind, model, split, datasets, output, site, most, config)
+
+
+def _evaluate(
+    kind: EvaluationKind,
+    model: str,
+    split: str,
+    datasets: Path,
+    output: Path | None,
+    site: str | None,
+    most: int | None,
+    config: Path,
+    judge: str = "claims",
+    judge_model: str = "default",
+) -> None:
+    from chordae.learning.evaluate_served import Split, evaluate_served
+    from chordae.learning.judge import ClaimJudge, EndpointJudge
+    from chordae.learning.score_report import table
+
+    settings, modality = _expert(model, config)
+    grader = (
+        ClaimJudge()
+        if judge == "claims"
+        else EndpointJudge(judge, judge_model, os.environ.get("CHORDAE_JUDGE_KEY", "none"))
+    )
+    wanted = Split(datasets, split, datasets / f"{modality}-train", site, most)
+    folder = output or Path("var/evaluation") / Path(model).name
+    with progress() as tell:
+        report = evaluate_served(kind.value, settings, modality, wanted, folder, grader, tell)
+    out.print(table(report))
+    err.print(f"report and plots in {folder}", markup=False)
+
+
+def _expert(model: str, config: Path) -> tuple[ExpertSettings, Modality]:
+    """The settings of an expert, by its modality or by its checkpoint's directory."""
+    from chordae.platform.weights import read_manifest
+
+    experts = load_settings(config).experts
+    for modality in get_args(Modality):
+        if model == modality and modality in experts:
+            return experts[modality], modality
+    if not Path(model).is_dir():
+        raise BadInput(f"no expert and no directory {model}", f"name one: {', '.join(experts)}, or a checkpoint")
+    told = read_manifest(Path(model)).modality
+    if told is None or told not in experts:
+        raise BadInput(f"{model} is of no modality of {config}", f"name one of its experts: {', '.join(experts)}")
+    return experts[told].model_copy(update={"model": model}), told
+
+
+@evaluate.command("recordings")
+def evaluate_recordings(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, file_okay=False, help="WFDB records whose headers have #Dx lines of SNOMED CT codes."
+        ),
+    ],
+    model: Model = "ecg",
+    config: Config = LAPTOP,
+) -> None:
+    """What an ECG expert says of real recordings, beside the diagnoses in their headers and a beat detector's rate."""
+    from chordae.learning.engine_answering import engine_expert
+    from chordae.learning.recordings import counts, read_out
+    from chordae.platform.weights import fetch_checkpoint
+
+    settings, modality = _expert(model, config)
+    readings = []
+    with progress() as tell:
+        tell("loading the engine")
+        with engine_expert(fetch_checkpoint(settings.model, settings.revision), settings, modality) as expert:
+            for reading in read_out(folder, expert.generate):
+                show_reading(reading)
+                readings.append(reading)
+    show_counts(counts(readings))
