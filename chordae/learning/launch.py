@@ -22,7 +22,7 @@ import torch
 from ray.train.torch import TorchTrainer, get_device
 
 from chordae.learning import checkpoint
-from chordae.learning.config import PretrainConfig, Run, SftConfig, load_config, parse_config
+from chordae.learning.config import Run, TrainConfig, load_config, parse_config
 from chordae.learning.media_cache import View
 from chordae.learning.studies import Studies, checksum, load_samples, refuse_held_out
 from chordae.learning.tracking import LOSSES, LossLog
@@ -166,7 +166,7 @@ def train_loop(told: dict[str, Any]) -> None:
     ray.train.report({"loss": float(metrics.get("loss", float("nan")))})
 
 
-def _manifest(config: PretrainConfig | SftConfig, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
+def _manifest(config: TrainConfig, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
     """Name, version and where the weights come from: data, configuration and the checkpoint before."""
     lineage: dict[str, Any] = {
         "config": config.digest(),

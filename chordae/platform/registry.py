@@ -7,6 +7,7 @@ The only module that imports MLflow. Runs lie in an SQLite file below the data d
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -107,4 +108,5 @@ def _client(uri: str) -> MlflowClient:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
+    """The first line, without the user and password of a URL in it."""
+    return re.sub(r"//[^/@\s]+@", "//", str(error).strip().split("\n")[0])[:200]

@@ -1,4 +1,4 @@
-"""Datasets without patients: media whose brightness tells the finding, for tests of training."""
+"""Datasets without patients: media in which the place of a square tells the finding, for tests of training."""
 
 import hashlib
 from pathlib import Path
@@ -11,16 +11,14 @@ from chordae.cohort.findings import topics
 from chordae.platform.schemas import KIND_OF, Modality
 from chordae.preprocessing.grid import Layout, encode_mp4
 
-SIDES = {"ecg": (112, 112), "echo": (112, 112), "cmr": (112, 112)}
-
 
 def make_dataset(directory: Path, modality: Modality, count: int = 40, seed: int = 0) -> Path:
-    """`count` patients; study i is bright where finding number (i mod findings) of every topic is true."""
+    """`count` patients; study i has finding number (i mod findings) of every topic, and a square in quarter (i mod 4)."""
     (directory / "media").mkdir(parents=True)
     rng, rows = np.random.default_rng(seed), []
     for number in range(count):
         findings = {topic.key: topic.findings[number % len(topic.findings)] for topic in topics(modality)}
-        content = _media(modality, 60 + 40 * (number % 4), rng)
+        content = _media(modality, number % 4, rng)
         name = f"media/{hashlib.sha256(content).hexdigest()}.{'png' if modality == 'ecg' else 'mp4'}"
         (directory / name).write_bytes(content)
         rows.append(
@@ -37,9 +35,12 @@ def make_dataset(directory: Path, modality: Modality, count: int = 40, seed: int
     return directory
 
 
-def _media(modality: Modality, brightness: int, rng: np.random.Generator) -> bytes:
+def _media(modality: Modality, quarter: int, rng: np.random.Generator) -> bytes:
     def frame() -> np.ndarray:
-        return np.clip(rng.normal(brightness, 5, (112, 112, 3)), 0, 255).astype(np.uint8)
+        drawn = rng.normal(80, 5, (112, 112, 3))
+        top, left = 14 + 56 * (quarter // 2), 14 + 56 * (quarter % 2)
+        drawn[top : top + 28, left : left + 28] += 100
+        return np.clip(drawn, 0, 255).astype(np.uint8)
 
     if KIND_OF[modality] == "image":
         return cv2.imencode(".png", frame())[1].tobytes()
