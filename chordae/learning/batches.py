@@ -16,7 +16,7 @@ from torch import Tensor
 from chordae.cohort import language_tasks, questions
 from chordae.cohort.conversation import Conversation
 from chordae.learning.config import SEEN, Phase
-from chordae.learning.lookup import lookup_conversation
+from chordae.learning.lookup import lookup
 from chordae.learning.media_cache import Seen
 from chordae.learning.nano import END, IMAGE_PAD, MERGE, START, SYSTEM_PROMPTS, VIDEO_PAD, VISION_END, VISION_START
 from chordae.learning.studies import Studies
@@ -54,22 +54,36 @@ def encode(tokenizer: Any, conversation: Conversation, modality: Modality, seen:
     if seen is not None:
         patches, grid = seen.patches()
         media = vision_tokens(grid, video)
-    pieces = [(f"{START}system\n{SYSTEM_PROMPTS[modality]}{END}\n", False)]
+    pieces = [_system(modality)]
     for number, turn in enumerate(conversation.turns):
-        shown = media if number == 0 else ""
-        pieces += [
-            (f"{START}user\n{shown}{turn.question}{END}\n{START}assistant\n", False),
-            (turn.answer + END, True),
-            ("\n", False),
-        ]
+        pieces += [_asked((media if number == 0 else "") + turn.question), (turn.answer + END, True), ("\n", False)]
+    ids, labels = _tokens(tokenizer, pieces)
+    return Row(ids, labels, patches, grid, 0.0 if seen is None else seen.seconds, video and seen is not None)
+
+
+def encode_lookup(tokenizer: Any, modality: Modality, rng: np.random.Generator) -> Row:
+    """A list of random words with look-ups in it; only what the list tells is learned."""
+    question, answer = lookup(rng)
+    return Row(*_tokens(tokenizer, [_system(modality), _asked(question), *answer]))
+
+
+def _system(modality: Modality) -> tuple[str, bool]:
+    return f"{START}system\n{SYSTEM_PROMPTS[modality]}{END}\n", False
+
+
+def _asked(question: str) -> tuple[str, bool]:
+    return f"{START}user\n{question}{END}\n{START}assistant\n", False
+
+
+def _tokens(tokenizer: Any, pieces: Sequence[tuple[str, bool]]) -> tuple[list[int], list[int]]:
+    """Ids and labels of pieces of text, each learned or not."""
     ids: list[int] = []
     labels: list[int] = []
-    for tokens, (_, learned) in zip(
-        tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"], pieces, strict=True
-    ):
+    encoded = tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
+    for tokens, (_, learned) in zip(encoded, pieces, strict=True):
         ids += tokens
         labels += tokens if learned else [IGNORED] * len(tokens)
-    return Row(ids, labels, patches, grid, 0.0 if seen is None else seen.seconds, video and seen is not None)
+    return ids, labels
 
 
 def pad_rows(rows: Sequence[Row], tokenizer: Any) -> dict[str, Tensor]:
@@ -138,6 +152,8 @@ class ConversationCollator:
             make = questions.report_conversation if kind == "reports" else questions.question_conversation
             seen = self.studies.seen(study, rng if self.augment else None)
             return encode(self.tokenizer, make(self.studies.samples[study], rng), modality, seen)
+        if kind == "lookup":
+            return encode_lookup(self.tokenizer, modality, rng)
         return encode(self.tokenizer, _TEXT[kind](modality, rng), modality)
 
     def _phase(self, step: int) -> Phase:
@@ -153,7 +169,6 @@ def _task(modality: Modality, rng: np.random.Generator) -> Conversation:
 
 
 _TEXT: dict[str, Callable[[Modality, np.random.Generator], Conversation]] = {
-    "lookup": lookup_conversation,
     "listing": questions.listing_conversation,
     "matching": questions.matching_conversation,
     "blind": questions.blind_conversation,

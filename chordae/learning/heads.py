@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from chordae.cohort.dataset import Sample
 from chordae.cohort.findings import topics
+from chordae.cohort.numbers import CODE
 from chordae.platform.schemas import Modality
 
 UNKNOWN = -100
@@ -51,6 +52,8 @@ def targets(samples: Sequence[Sample], modality: Modality) -> Targets:
     values: dict[str, list[float]] = {}
     for sample in samples:
         for name, value in sample.numbers.items():
+            if name.startswith(CODE):
+                continue  # a kind is told by its finding
             values.setdefault(name, []).append(value)
     kept = {name: found for name, found in sorted(values.items()) if len(found) >= MIN_KNOWN and np.std(found) > 0}
     means = np.array([np.mean(found) for found in kept.values()], np.float32)

@@ -3,9 +3,7 @@
 import numpy as np
 
 from chordae.cohort import wording
-from chordae.cohort.conversation import Conversation, Turn
 from chordae.cohort.findings import TOPICS
-from chordae.platform.schemas import Modality
 
 LETTERS = "ABCDEF"
 ASKED = 14
@@ -14,10 +12,14 @@ WORDS = tuple(sorted({word.lower() for topic in TOPICS for name in topic.finding
 LONGEST = 4
 
 
-def lookup_conversation(modality: Modality, rng: np.random.Generator) -> Conversation:
+def lookup(rng: np.random.Generator) -> tuple[str, list[tuple[str, bool]]]:
     """One list of three to six options of one to four words, and many look-ups in it: by letter or by option.
 
-    The words mean nothing together, so that only the list can tell. `modality` does not matter.
+    The words mean nothing together, so that only the list can tell.
+
+    Returns:
+        The question, and the answer in pieces with whether each is to be learned: which option comes next is chance
+        and only noise to a learner; its letter, or the option of a letter, is in the list.
     """
     count = int(rng.integers(3, len(LETTERS) + 1))
     options: list[str] = []
@@ -29,14 +31,16 @@ def lookup_conversation(modality: Modality, rng: np.random.Generator) -> Convers
             options.append(option)
     layout = wording.pick(rng, LAYOUTS)
     lines = [layout.format(letter=letter, option=option) for letter, option in zip(LETTERS, options, strict=False)]
-    order = [int(index) for index in rng.integers(count, size=ASKED)]
-    if rng.random() < 0.5:
-        lines.insert(0, "Name the options.")
-        answer = ", ".join(layout.format(letter=LETTERS[index], option=options[index]) for index in order)
-    else:
-        lines.insert(0, "List the options.")
-        answer = ", ".join(f"{options[index]} ({LETTERS[index]})" for index in order)
-    return Conversation((Turn("\n".join(lines), answer),), picture=False)
+    by_letter = rng.random() < 0.5
+    lines.insert(0, "Name the options." if by_letter else "List the options.")
+    pieces: list[tuple[str, bool]] = []
+    for index in rng.integers(count, size=ASKED):
+        option, letter = options[int(index)], LETTERS[int(index)]
+        if by_letter:
+            pieces += [(layout.format(letter=letter, option=""), False), (option, True), (", ", False)]
+        else:
+            pieces += [(f"{option} (", False), (letter, True), ("), ", False)]
+    return "\n".join(lines), pieces
 
 
 def _length(rng: np.random.Generator) -> int:

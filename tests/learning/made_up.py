@@ -13,7 +13,7 @@ from chordae.preprocessing.grid import Layout, encode_mp4
 
 
 def make_dataset(directory: Path, modality: Modality, count: int = 40, seed: int = 0) -> Path:
-    """`count` patients; study i has finding number (i mod findings) of every topic, and a square in quarter (i mod 4)."""
+    """`count` patients; number i has finding i mod n of every topic, and a square in quarter i mod 4."""
     (directory / "media").mkdir(parents=True)
     rng, rows = np.random.default_rng(seed), []
     for number in range(count):
