@@ -47,14 +47,15 @@ SPECIAL_TOKENS = (PAD, START, END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PA
 # Letters in runs, every digit alone, as Qwen2 splits; but a blank goes with the word after it only between words, else
 # with the mark before it. So a finding is the same tokens at the start of an answer, after "A. " and after "), ", and a
 # letter the same in "A." and "(A)": with Qwen2's own rule (" Left" and "Left", "(A" and "A") options were not matched.
-SPLIT = r"(?<=[\p{L}\p{N}]) \p{L}+|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+ ?| [^\s\p{L}\p{N}]+ ?|\s*[\r\n]+|\s+"
+SPLIT = r"(?<=[\p{L}\p{N}]) \p{L}+|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+ ?|\s*[\r\n]+|\s+"
 
-BACK = (1, 2, 3, 4)
+BACK = (1, 2, 3, 4, 5, 6)
 """How many tokens the first block's heads look back at first; further heads start anywhere."""
 COMPARED = (0, 1, 0, 1, 2, 3)
 """Whose directions the second block's heads compare."""
-SHARP, COPIED = 5.5, 0.22
-"""Bias of query and key: e^4 times the weight of the next token; what is copied, about an embedding's size."""
+SHARP, COPIED, LIKENESS = 5.5, 0.22, 1.0
+"""Bias of query and key: the token meant weighs e^4 times its neighbour. Scale of what is copied: about an embedding's
+size. Scale of query and key in the second block: a word's earlier occurrence weighs e^6 times another word."""
 
 # Media first, then text, whatever the order in the request: all questions on one picture share a prefix.
 _CHAT_TEMPLATE = (
@@ -185,7 +186,7 @@ def prepare_lookup(language: Any) -> None:
         for second in [layer.self_attn for layer in language.layers[1:2]]:
             for head, source in zip(range(heads), COMPARED, strict=False):
                 rows, along = slice(head * depth, (head + 1) * depth), slice(source * depth, (source + 1) * depth)
-                second.q_proj.weight[rows] = second.k_proj.weight[rows] = directions[along]
+                second.q_proj.weight[rows] = second.k_proj.weight[rows] = LIKENESS * directions[along]
 
 
 def prompt_text(question: str, media: str = "", system: str = SYSTEM_PROMPT) -> str:

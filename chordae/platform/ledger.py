@@ -214,6 +214,11 @@ class Ledger:
                 session, update(StudyRow).where(which).values(state="waiting", claim=None, lease_until=None)
             )
 
+    def has_begun(self, claim: str) -> bool:
+        """Whether work on any study of this owner has begun and not ended."""
+        with self._transaction() as session:
+            return session.scalar(select(StudyRow.id).where(_owned(claim), StudyRow.attempts > 0).limit(1)) is not None
+
     def begin(self, study: str, claim: str) -> int:
         """Work on it begins: returns how often it did under this claim, from 1; 0 where the claim is lost."""
         with self._transaction() as session:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import platform
 import re
 import secrets
 from collections.abc import Iterable
@@ -35,6 +36,11 @@ class Site:
         message = f"{kind}\0{identifier}".encode()
         return hmac.new(self.key, message, hashlib.sha256).hexdigest()[:32]
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells this key from another, and nothing else of it."""
+        return self.pseudonym("fingerprint", self.name)
+
 
 def load_site(name: str, directory: Path) -> Site:
     """The site of that name and its key, `<directory>/<name>.key`; a new site gets a new one, readable by its owner.
@@ -53,6 +59,26 @@ def load_site(name: str, directory: Path) -> Site:
         with suppress(FileExistsError):  # another process was first: its key counts
             os.link(fresh, path)
         fresh.unlink()
+    return _read(name, path)
+
+
+def known_site(name: str, directory: Path, fingerprint: str) -> Site:
+    """The site as another node knows it, by its key's `fingerprint`; makes nothing.
+
+    Raises:
+        BadSettings: this node has no key of that site, another one, or a damaged one.
+    """
+    path = directory / f"{name}.key"
+    mount = "mount the same data_dir on every node"
+    if not path.exists():
+        raise BadSettings(f"no key of site {name} on {platform.node()}", mount)
+    site = _read(name, path)
+    if site.fingerprint != fingerprint:
+        raise BadSettings(f"another key of site {name} on {platform.node()}", mount)
+    return site
+
+
+def _read(name: str, path: Path) -> Site:
     text = path.read_text().strip()
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise BadSettings(f"the key of site {name} is damaged", f"restore {path} from the backup")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import queue
 import threading
 import time
 import uuid
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 from chordae.platform.cluster import start_ray
 from chordae.platform.errors import BadSettings, ChordaeError
@@ -26,11 +27,15 @@ from chordae.platform.settings import ClusterSettings, Settings
 from chordae.preprocessing.identity import Site, load_site
 from chordae.preprocessing.sources import Finder, Quiet, Source
 from chordae.preprocessing.study import prepare_study
-from chordae.preprocessing.worker import Prepare, Worker
+from chordae.preprocessing.worker import ATTEMPTS, Prepare, Worker, try_out
+
+T = TypeVar("T")
 
 STUDIES_A_TASK = 8
 """Ray needs some 20 ms a task, and tells of a task's studies when it has ended."""
 ABANDONED_S = 3600.0  # no write of one file takes an hour
+WAITING = "waiting for a free core"
+START_S = 5.0  # Ray starts a worker within this, where it has a core for it
 
 
 @dataclass(frozen=True)
@@ -106,13 +111,14 @@ class _Run:
         stack: ExitStack,
     ) -> None:
         self._settings, self._site, self._audience, self._stop = settings, site, audience, stop
-        self._prepare, self._stack = prepare, stack
+        self._stack = stack
         self._name = uuid.uuid4().hex
+        self._arguments = (settings, (site.name, site.fingerprint), self._name, prepare)  # a worker's
         self._ledger = Ledger(settings.ledger_url)
         stack.callback(self._ledger.close)
         self._known: set[str] = set()
         self._open: dict[str, Path] = {}
-        self._workers = 0  # until Ray has started
+        self._workers = 0  # until Ray has started one
 
     @property
     def left(self) -> int:
@@ -134,9 +140,8 @@ class _Run:
             waiting = list(self._open)
             size = self._settings.ingest.batch_studies
             for start in range(0, len(waiting), size):
-                if self._stop.is_set():
+                if self._stop.is_set() or not self._ready():
                     return
-                self._start_ray()
                 claimed = self._ledger.claim(waiting[start : start + size], self._name, self._settings.ingest.lease_s)
                 if claimed:
                     self._batch(claimed)
@@ -152,15 +157,35 @@ class _Run:
             if record.settled and record.id in self._open:  # Ray may run a task again, and tell of it twice
                 self._audience.outcome(Outcome(self._open.pop(record.id), record, before))
 
-    def _start_ray(self) -> None:
+    def _ready(self) -> bool:
+        """Whether Ray runs and a worker could start on it; False where the run is to stop before a core is free.
+
+        Tried with a task, for Ray starts an actor that dies in native code again and again, and says nothing.
+        """
         if not self._workers:
             self._audience.stage("starting Ray")
             cores = self._stack.enter_context(_ray(self._settings.cluster, self._ledger))
+            import ray
+
+            trial, asked = ray.remote(num_cpus=1, max_retries=1)(try_out).remote(*self._arguments), time.monotonic()
+            while not ray.wait([trial], timeout=0.5)[0]:
+                if self._stop.is_set():
+                    ray.cancel(trial)
+                    return False
+                self._tell_if_waiting(asked)
+            with _told("no worker can start"):
+                _raise_if(ray.get(trial))
             self._workers = min(self._settings.ingest.workers or cores, cores)
+        return True
+
+    def _tell_if_waiting(self, since: float) -> None:
+        import ray
+
+        if time.monotonic() - since > START_S and ray.available_resources().get("CPU", 0) < 1:
+            self._audience.stage(WAITING)
 
     def _batch(self, claimed: list[str]) -> None:
         """One Dataset over these studies."""
-        self._audience.stage(f"preparing, {self._workers} at a time")
         try:
             with self._lease():
                 for done in self._results(claimed):
@@ -172,7 +197,6 @@ class _Run:
     def _results(self, claimed: list[str]) -> Iterator[list[str]]:
         """The ids of studies as their workers are through with them."""
         import ray.data
-        from ray.exceptions import RayError
 
         rows = [{"id": study, "path": os.fsencode(self._open[study])} for study in claimed]
         studies_a_task = min(STUDIES_A_TASK, math.ceil(len(rows) / (4 * self._workers)))
@@ -182,19 +206,26 @@ class _Run:
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=1,
-            # a worker that dies is started again, and its task with it, for ever: the ledger counts (see worker)
+            # a worker that dies is started again, and its task with it: the ledger counts what a study may (see worker)
+            max_restarts=ATTEMPTS * len(rows),
             compute=ray.data.ActorPoolStrategy(size=min(self._workers, tasks), max_tasks_in_flight_per_actor=2),
-            fn_constructor_args=(self._settings, self._site.name, self._name, self._prepare),
+            fn_constructor_args=self._arguments,
         )
-        try:
-            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                yield batch["id"].to_pylist()
-                for fault in filter(None, batch["fault"].to_pylist()):
-                    raise ChordaeError("the run cannot go on", fault)
-        except RayError as error:  # its text may quote a file
-            raise ChordaeError(
-                f"a worker failed ({type(error).__name__})", "run it again; Ray's logs say more"
-            ) from error
+        preparing, started, begun = f"preparing, {self._workers} at a time", time.monotonic(), False
+        self._audience.stage(preparing)
+        with _told("a worker failed"):
+            for batch in _polled(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)):
+                if batch is None and self._stop.is_set():
+                    self._ledger.release(self._name)
+                    if not self._ledger.has_begun(self._name):
+                        yield claimed
+                        return
+                elif not begun:
+                    begun = batch is not None or self._ledger.has_begun(self._name)
+                    self._audience.stage(preparing) if begun else self._tell_if_waiting(started)
+                if batch is not None:
+                    yield batch["id"].to_pylist()
+                    _raise_if(*batch["fault"].to_pylist())
 
     @contextmanager
     def _lease(self) -> Iterator[None]:
@@ -222,6 +253,49 @@ class _Run:
         finally:
             ended.set()
             keeper.join()
+
+
+def _polled(items: Iterable[T]) -> Iterator[T | None]:
+    """The items of an iterator that may wait for ever, and None for every half second without one."""
+    ended = object()
+    arrived = queue.SimpleQueue[object]()
+
+    def read() -> None:
+        try:
+            for item in items:
+                arrived.put(item)
+            arrived.put(ended)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            arrived.put(error)
+
+    threading.Thread(target=read, name="results", daemon=True).start()
+    while True:
+        try:
+            item = arrived.get(timeout=0.5)
+        except queue.Empty:
+            yield None
+            continue
+        if item is ended:
+            return
+        if isinstance(item, BaseException):
+            raise item
+        yield cast("T", item)
+
+
+@contextmanager
+def _told(problem: str) -> Iterator[None]:
+    """Ray's errors in one line; their text may quote a file."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        raise ChordaeError(f"{problem} ({type(error).__name__})", "run it again; Ray's logs say more") from error
+
+
+def _raise_if(*faults: str) -> None:
+    for fault in filter(None, faults):
+        raise ChordaeError("the run cannot go on", fault)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pyarrow as pa
@@ -19,7 +20,7 @@ from chordae.platform.errors import ChordaeError
 from chordae.platform.ledger import Ledger
 from chordae.platform.media import MediaStore
 from chordae.platform.settings import Settings
-from chordae.preprocessing.identity import Site, load_site
+from chordae.preprocessing.identity import Site, known_site
 from chordae.preprocessing.study import PreparedStudy, prepare_study
 
 Prepare = Callable[[Path, Site], PreparedStudy]
@@ -31,14 +32,24 @@ _FAULTS_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE,
 
 
 class Worker:
-    """Takes studies by id and path, one a batch; gives back their ids. All else is in the ledger."""
+    """Takes studies by id and path, one a batch; gives back their ids. All else is in the ledger.
 
-    def __init__(self, settings: Settings, site: str, claim: str, prepare: Prepare = prepare_study) -> None:
+    `site` is its name and its key's fingerprint. `fault` says why this worker cannot work, and is empty where it can.
+    """
+
+    def __init__(self, settings: Settings, site: tuple[str, str], claim: str, prepare: Prepare = prepare_study) -> None:
         cv2.setNumThreads(1)  # a core each is what Ray reserves
-        self._site = load_site(site, settings.sites_dir)
-        self._ledger = Ledger(settings.ledger_url)
-        self._store = MediaStore(settings.media_dir)
         self._claim, self._prepare, self._timeout_s = claim, prepare, settings.ingest.study_timeout_s
+        self.fault = ""
+        name, fingerprint = site
+        try:
+            self._site = known_site(name, settings.sites_dir, fingerprint)
+            self._ledger = Ledger(settings.ledger_url)
+            self._store = MediaStore(settings.media_dir)
+        except ChordaeError as error:
+            self.fault = str(error)
+        except OSError as error:
+            self.fault = str(_fault_of_the_machine(error))
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """From columns id and path (bytes, as the file system has them) to id and fault: why the run cannot go on.
@@ -48,8 +59,9 @@ class Worker:
         faults = []
         for row in batch.to_pylist():
             try:
-                self.take_in(row["id"], Path(os.fsdecode(row["path"])))
-                faults.append("")
+                if not self.fault:
+                    self.take_in(row["id"], Path(os.fsdecode(row["path"])))
+                faults.append(self.fault)
             except ChordaeError as error:
                 faults.append(str(error))
         return batch.select(["id"]).append_column("fault", pa.array(faults, pa.string()))
@@ -70,8 +82,7 @@ class Worker:
             try:
                 self._prepare_and_store(study, path)
             except OSError as error:
-                said = os.strerror(error.errno or 0)  # without the file's name
-                raise ChordaeError(f"a worker cannot go on ({said})", "put that right and run it again") from None
+                raise _fault_of_the_machine(error) from None
             finally:
                 faulthandler.cancel_dump_traceback_later()
 
@@ -112,3 +123,13 @@ class Worker:
         self._ledger.refuse(
             study, self._claim, reason=reason, stage=stage or "prepare", problem=problem, timings=timings
         )
+
+
+def _fault_of_the_machine(error: OSError) -> ChordaeError:
+    said = os.strerror(error.errno or 0)  # without the file's name
+    return ChordaeError(f"a worker cannot go on ({said})", "put that right and run it again")
+
+
+def try_out(*arguments: Any) -> str:
+    """Why a worker with these arguments cannot work here; empty where it can."""
+    return Worker(*arguments).fault

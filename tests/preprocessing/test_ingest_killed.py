@@ -71,7 +71,7 @@ def work(place: Settings, landing: Path) -> None:
     ledger = Ledger(place.ledger_url)
     ledger.offer(list(offers))
     claim = f"run {os.getpid()} {time.monotonic()}"
-    worker = Worker(place, "one", claim)
+    worker = Worker(place, (site.name, site.fingerprint), claim)
     paths = {offer.id: path for offer, path in offers.items()}
     for study in ledger.claim(list(paths), claim, lease_s=0):  # no lease: the next run need not wait
         worker.take_in(study, paths[study])
