@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test lint bench up clean
+.PHONY: install demo test lint bench models up clean
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -34,6 +34,19 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# Everything in models/, from nothing: hours on 2 cores, about 3 GB of disk. Killed, it goes on where it was.
+models: $(INSTALLED)
+	for set in test ecg-train cmr-train echo-train; do \
+	  $(BIN)/chordae cohort dataset configs/datasets/$$set.yaml -o var/datasets/$$set || exit 1; done
+	$(BIN)/chordae train views
+	test -d var/models/language-nano || $(BIN)/chordae train sft --config configs/train/language-nano.yaml
+	for expert in ecg echo cmr; do \
+	  for stage in pretrain sft grpo; do \
+	    config=configs/train/$$expert-nano-$$stage.yaml; name=$$(sed -n 's/^name: //p' $$config 2>/dev/null); \
+	    test ! -f $$config -o -d var/models/$$name || $(BIN)/chordae train $$stage --config $$config || exit 1; done; \
+	  cp var/models/$$expert-nano/* models/$$expert-nano/; \
+	  $(BIN)/chordae evaluate mcq --model models/$$expert-nano --output models/$$expert-nano/evaluation || exit 1; done
 
 up: $(INSTALLED)
 	$(BIN)/chordae up

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tempfile
 import threading
 import time
@@ -32,6 +34,12 @@ class _OneLineErrors(TyperGroup):
         except ChordaeError as error:
             err.print(f"chordae: {error}", style="red", soft_wrap=True, markup=False)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            said = f"this machine cannot go on ({os.strerror(error.errno)})"  # without the file's name
+            err.print(f"chordae: {said}: put that right and run it again", style="red", soft_wrap=True, markup=False)
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(cls=_OneLineErrors, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -164,7 +165,8 @@ class IngestView:
         out.print(table)
         for outcome in sorted(self._refused, key=lambda one: one.path):
             record = outcome.record
-            name = str(outcome.path) if out.is_terminal else record.id
+            readable = os.fsencode(outcome.path).decode(errors="backslashreplace")  # not every name is UTF-8
+            name = readable if out.is_terminal else record.id
             told = f"{record.reason} ({record.stage}): {record.problem}"
             out.print(f"[yellow]refused[/yellow] {escape(name)}  {escape(told)}", soft_wrap=True)
         if self._refused and not out.is_terminal:

@@ -1,5 +1,6 @@
 """The command line: what a person types, what comes back, and one line with an exit status when it cannot."""
 
+import errno
 import http.server
 import json
 import threading
@@ -138,6 +139,20 @@ def test_preprocess_writes_the_video_of_an_echo_and_tells_what_each_tile_shows(t
     assert cv2.VideoCapture(str(tmp_path / "echo.mp4")).read()[1].shape == (256, 256, 3)
     assert json.loads(shown.stdout)["tiles"][0]["frames_in_clip"] == 30
     assert [path.name for path in tmp_path.iterdir()] == ["echo.mp4"]
+
+
+@pytest.mark.parametrize("modality", ["ecg", "echo"])
+def test_a_full_disk_is_one_line_that_names_no_file_and_nothing_is_written(
+    tmp_path: Path, bundled_ecg: Path, monkeypatch: pytest.MonkeyPatch, modality: str
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    study = bundled_ecg if modality == "ecg" else dicom.bundled_echo()
+    monkeypatch.setattr("os.fsync", full)
+    told = refused(chordae("preprocess", modality, study, "-o", tmp_path / "Doe^Jane.out"), 1)
+    assert "No space left on device" in told and "Doe" not in told
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_study_of_another_kind_is_one_line_that_names_the_right_command(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import secrets
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -33,6 +35,7 @@ from chordae.preprocessing.study import prepare_study
 api = new_api()
 ORCHESTRATOR = "chordae"
 DESCRIBE_S = 10.0  # a call to a deployment without a live replica waits for one
+CARD_S = 10.0  # an expert that is deployed anew goes by its old name for no longer
 
 
 class Gateway:
@@ -43,6 +46,7 @@ class Gateway:
         self._settings, self._orchestrator, self._experts = settings, orchestrator, experts
         self._media = MediaStore(settings.media_dir)
         self._cards: dict[str, dict[str, Any]] = {}
+        self._seen: dict[str, float] = {}
 
     @api.get("/health")
     async def health(self) -> dict[str, str]:
@@ -63,11 +67,7 @@ class Gateway:
         asked = await read_question(request, self._media, self._size(), longest)
         if asked.model == ORCHESTRATOR:
             return await self._ask(asked)
-        for modality, card in (self._cards or await self._describe()).items():
-            if asked.model == card["id"]:
-                return await self._ask_expert(modality, asked)
-        names = ", ".join([ORCHESTRATOR, *(card["id"] for card in self._cards.values())])
-        raise UnknownModel(f"no model {asked.model!r} here", f"use one of: {names}")
+        return await self._ask_expert(await self._named(asked.model), asked)
 
     @api.post("/media")
     async def upload(self, file: list[UploadFile]) -> Media:
@@ -102,13 +102,28 @@ class Gateway:
         """The picture or video of that id."""
         return FileResponse(self._media.path(media_id))
 
+    async def _named(self, model: str) -> str:
+        """The modality of the expert of that name. Raises UnknownModel."""
+        for modality, card in list(self._cards.items()):
+            if model == card["id"] and model == (await self._card(modality, CARD_S))["id"]:
+                return modality
+        for modality, card in (await self._describe()).items():  # a new name, maybe
+            if model == card["id"]:
+                return modality
+        names = ", ".join([ORCHESTRATOR, *(card["id"] for card in self._cards.values())])
+        raise UnknownModel(f"no model {model!r} here", f"use one of: {names}")
+
     async def _describe(self) -> dict[str, dict[str, Any]]:
         """Every expert's card by modality; the last ones seen give the models their names."""
-        self._cards = {
-            modality: await awaited(asyncio.wait_for(expert.describe.remote(), DESCRIBE_S), f"the {modality} expert")
-            for modality, expert in self._experts.items()
-        }
-        return self._cards
+        return {modality: await self._card(modality) for modality in self._experts}
+
+    async def _card(self, modality: str, age_s: float = 0) -> dict[str, Any]:
+        """An expert's card, of that age at most."""
+        if time.monotonic() - self._seen.get(modality, -math.inf) >= age_s:
+            described = asyncio.wait_for(self._experts[modality].describe.remote(), DESCRIBE_S)
+            self._cards[modality] = await awaited(described, f"the {modality} expert")
+            self._seen[modality] = time.monotonic()
+        return self._cards[modality]
 
     async def _ask(self, asked: ChatRequest) -> Response:
         request_id = uuid.uuid4().hex

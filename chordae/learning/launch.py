@@ -91,6 +91,7 @@ def train(
     gpu = torch.cuda.is_available() if config.use_gpu is None else config.use_gpu
     told: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
+        "directory": str(Path.cwd()),
         "command": shlex.join(command),
         "gpu": gpu,
         "key": key,
@@ -151,6 +152,7 @@ def open_studies(config: Run) -> Studies:
 
 def train_loop(told: dict[str, Any]) -> None:
     """What every worker runs; the first one writes the checkpoint."""
+    os.chdir(told["directory"])  # Ray starts workers elsewhere; a configuration's paths start where the command did
     config, work, output = parse_config(told["config"]), Path(told["work"]), Path(told["output"])
     first = ray.train.get_context().get_world_rank() == 0
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, config.workers)))  # Ray gives a worker one

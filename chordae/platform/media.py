@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from chordae.platform.picture import fit_picture
 from chordae.platform.schemas import Kind, Media, Modality
 
 _ID = re.compile(r"[0-9a-f]{64}")
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _SUFFIX: dict[Kind, str] = {"image": ".png", "video": ".mp4"}
 
 
@@ -71,10 +73,10 @@ class MediaStore:
     def reduced(self, media_id: str, size: tuple[int, int]) -> Path:
         """Where that picture lies at (width, height), the size one model wants; made once. Raises UnknownMedia."""
         path = self.directory / f"{media_id}.{size[0]}x{size[1]}.png"
-        if not path.is_file():
+        if not _is_whole_png(path):
             picture = cv2.imread(str(self.path(media_id)), cv2.IMREAD_COLOR)
             fitted = fit_picture(np.asarray(picture, np.uint8), size)
-            # not flushed to disk: what is lost is made again
+            # not flushed to disk: what power loss leaves empty or cut is made again
             write_atomically(path, cv2.imencode(".png", fitted)[1].tobytes(), durable=False)
         return path
 
@@ -82,6 +84,16 @@ class MediaStore:
         media_id = hashlib.sha256(version.encode() + b"\0" + content).hexdigest()
         _write_once(self.directory / f"{media_id}{_SUFFIX[kind]}", content)
         return media_id
+
+
+def _is_whole_png(path: Path) -> bool:
+    """Whether it is there, down to the chunk that ends it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            return file.read() == _PNG_END
+    except OSError:  # no such file, or one that is shorter
+        return False
 
 
 def _write_once(path: Path, content: bytes) -> None:

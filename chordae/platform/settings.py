@@ -77,6 +77,8 @@ class ReplicaSettings(Knobs):
     def _ordered(self) -> ReplicaSettings:
         if self.max_replicas < self.min_replicas:
             raise ValueError("max_replicas is below min_replicas")
+        if self.max_queued_requests == 0:
+            raise ValueError("max_queued_requests of 0 refuses every request; -1 sets no limit")
         return self
 
 

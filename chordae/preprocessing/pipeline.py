@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol
 
 from chordae.platform.cluster import start_ray
 from chordae.platform.errors import BadSettings, ChordaeError
@@ -27,14 +27,12 @@ from chordae.platform.settings import ClusterSettings, Settings
 from chordae.preprocessing.identity import Site, load_site
 from chordae.preprocessing.sources import Finder, Quiet, Source
 from chordae.preprocessing.study import prepare_study
-from chordae.preprocessing.worker import ATTEMPTS, Prepare, Worker, try_out
-
-T = TypeVar("T")
+from chordae.preprocessing.worker import Prepare, Worker, try_out
 
 STUDIES_A_TASK = 8
 """Ray needs some 20 ms a task, and tells of a task's studies when it has ended."""
 ABANDONED_S = 3600.0  # no write of one file takes an hour
-WAITING = "waiting for a free core"
+WAITING = "waiting for a free core, and a worker to start on it"
 START_S = 5.0  # Ray starts a worker within this, where it has a core for it
 
 
@@ -206,15 +204,14 @@ class _Run:
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=1,
-            # a worker that dies is started again, and its task with it: the ledger counts what a study may (see worker)
-            max_restarts=ATTEMPTS * len(rows),
+            # a worker that dies is started again, and its task with it, for ever: the ledger counts (see worker)
             compute=ray.data.ActorPoolStrategy(size=min(self._workers, tasks), max_tasks_in_flight_per_actor=2),
             fn_constructor_args=self._arguments,
         )
         preparing, started, begun = f"preparing, {self._workers} at a time", time.monotonic(), False
         self._audience.stage(preparing)
-        with _told("a worker failed"):
-            for batch in _polled(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)):
+        with _told("a worker failed"), _reading(dataset) as batches:
+            for batch in batches:
                 if batch is None and self._stop.is_set():
                     self._ledger.release(self._name)
                     if not self._ledger.has_begun(self._name):
@@ -255,31 +252,40 @@ class _Run:
             keeper.join()
 
 
-def _polled(items: Iterable[T]) -> Iterator[T | None]:
-    """The items of an iterator that may wait for ever, and None for every half second without one."""
-    ended = object()
-    arrived = queue.SimpleQueue[object]()
+@contextmanager
+def _reading(dataset: Any) -> Iterator[Iterator[Any]]:
+    """A Dataset's batches, and None for every half second without one: Ray's own iterator may wait for ever."""
+    arrived = queue.SimpleQueue[Any]()
 
     def read() -> None:
         try:
-            for item in items:
-                arrived.put(item)
-            arrived.put(ended)
-        except BaseException as error:  # noqa: BLE001 - raised below
+            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                arrived.put(batch)
+            arrived.put(StopIteration())
+        except BaseException as error:  # noqa: BLE001 - raised in the run's own thread
             arrived.put(error)
 
-    threading.Thread(target=read, name="results", daemon=True).start()
-    while True:
-        try:
-            item = arrived.get(timeout=0.5)
-        except queue.Empty:
-            yield None
-            continue
-        if item is ended:
-            return
-        if isinstance(item, BaseException):
-            raise item
-        yield cast("T", item)
+    def batches() -> Iterator[Any]:
+        while True:
+            try:
+                batch = arrived.get(timeout=0.5)
+            except queue.Empty:
+                batch = None
+            if isinstance(batch, StopIteration):
+                return
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+
+    reader = threading.Thread(target=read, name="results", daemon=True)
+    reader.start()
+    try:
+        yield batches()
+    finally:
+        # Ray has no call for it; what goes on after ray.shutdown() would start a Ray of its own
+        if dataset._current_executor is not None:
+            dataset._current_executor.shutdown(force=False)
+        reader.join(START_S)
 
 
 @contextmanager

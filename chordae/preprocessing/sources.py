@@ -27,6 +27,8 @@ _WAVEFORM = b"1.2.840.10008.5.1.4.1.1.9."
 """What the SOP classes of DICOM waveforms begin with (PS3.4 B.5); it stands in a file's first few hundred bytes."""
 _ECG_NAMES = {".npy", ".xml", ".hea", ".dat", ".mat", ".scp"}
 _HEAD = 1024
+_DEEPEST = 100
+"""Folders in folders; a tree that is deeper is no study's, and what lies that deep is taken for one and refused."""
 
 
 @dataclass(frozen=True)
@@ -76,33 +78,42 @@ class Finder:
     def __init__(self) -> None:
         self._known: dict[_File, _Content] = {}
         self._known_before: dict[_File, _Content] = {}
+        self._beside: dict[Path, dict[Path, Source]] = {}  # the single files of folders that files were named in
 
     def find(self, paths: Iterable[Path]) -> Iterator[Source]:
         """Every study at or below these paths, sorted by path, each once.
 
         Raises:
-            BadInput: one of the paths does not exist.
+            BadInput: one of the paths does not exist, or may not be looked at.
         """
         seen: set[Path] = set()
         self._known_before, self._known = self._known, {}
+        self._beside = {}
         for given in paths:
-            path = given.resolve()
-            if not path.exists():
+            try:
+                path = given.resolve()
+                there, is_folder = path.exists(), path.is_dir()
+            except (OSError, RuntimeError) as error:  # RuntimeError: links that lead to each other
+                said = os.strerror(error.errno or 0) if isinstance(error, OSError) else "its links go in circles"
+                raise BadInput(f"cannot look at {given} ({said})", "name files or folders with studies") from None
+            if not there:
                 raise BadInput(f"no file or folder {given}", "name files or folders with studies")
-            found = self._folder(path) if path.is_dir() else self._single(path)
+            found = self._folder(path) if is_folder else self._single(path)
             for one in found:
                 if one.source.path not in seen:
                     seen.add(one.source.path)
                     yield one.source
 
-    def _folder(self, folder: Path) -> list[_Found]:
+    def _folder(self, folder: Path, depth: int = 0) -> list[_Found]:
+        if depth > _DEEPEST:
+            return [_Found(_whole(folder))]
         try:
             files, unfinished, folders = _listed(folder)
         except OSError:  # not to be listed: refused when it is opened
             return [_Found(_source(folder, [], []))]
         contents = [self._content(file) for file in files]
         images = [content for content in contents if content.kind == "image"]
-        below = [found for one in folders for found in self._folder(one)]
+        below = [found for one in folders for found in self._folder(one, depth + 1)]
         if images and not _are_studies_of_their_own(contents, below):
             series = frozenset(image.series for image in images if image.series)
             return [_Found(_whole(folder), images[0].study, series)]
@@ -113,12 +124,16 @@ class Finder:
 
     def _single(self, path: Path) -> list[_Found]:
         """A file that was named itself; of a WFDB record, the whole record."""
-        files, unfinished, _ = _listed(path.parent)
-        whole = [source for source in _single_files(files, unfinished) if source.path == path]
-        header = path.with_suffix(".hea")
-        if not whole and header.is_file():
-            whole = [source for source in _single_files(files, unfinished) if source.path == header]
-        return [_Found(source) for source in whole or [_source(path, filter(None, [_state(path)]), [])]]
+        beside = self._beside.get(path.parent)
+        if beside is None:
+            try:
+                files, unfinished, _ = _listed(path.parent)
+            except OSError:  # its folder is not to be listed
+                files, unfinished = [], []
+            beside = {source.path: source for source in _single_files(files, unfinished)}
+            self._beside[path.parent] = beside
+        whole = beside.get(path) or beside.get(path.with_suffix(".hea"))
+        return [_Found(whole or _source(path, filter(None, [_state(path)]), []))]
 
     def _content(self, file: _File) -> _Content:
         known = self._known_before.get(file) or self._known.get(file) or _look(file.path)
@@ -248,7 +263,7 @@ def _look(path: Path) -> _Content:
         return _Content("recording")
     try:
         whose = read_instance(next(members(path)).data).identifiers
-    except (ChordaeError, StopIteration):
+    except (ChordaeError, OSError, StopIteration):
         return _Content("image")
     study, series = (("", *whose.get(name, ()))[-1] for name in ("StudyInstanceUID", "SeriesInstanceUID"))
     return _Content("image", str(study), str(series))

@@ -11,6 +11,7 @@ import pytest
 from asking import events, question, told
 from fakes import GROUNDED, Crash, MakePlatform, Platform, crashing, only_without, overlong, silent
 
+from chordae.deployments import gateway
 from chordae.deployments.probing import DISCLAIMER
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings
@@ -115,6 +116,39 @@ async def test_an_unknown_model_is_a_404_that_names_the_known_ones(http: httpx.A
     assert reply.status_code == 404
     assert told(reply) == "no model 'gpt-4' here: use one of: chordae, ecg-fake"
     assert reply.json()["error"]["code"] == "model_not_found"
+
+
+async def test_an_expert_that_is_deployed_anew_is_known_by_its_new_name_alone(
+    platform: Platform, http: httpx.AsyncClient, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(model: str) -> int:
+        return (await http.post("/v1/chat/completions", json=question(media.id, model=model))).status_code
+
+    assert [await ask("ecg-fake"), await ask("ecg-new")] == [200, 404]
+    card = await platform.expert.describe() | {"id": "ecg-new"}
+
+    async def described_anew() -> dict[str, Any]:
+        return card
+
+    monkeypatch.setattr(platform.expert, "describe", described_anew)
+    assert await ask("ecg-new") == 200  # at once
+    assert await ask("ecg-fake") == 404
+
+
+async def test_the_old_name_of_an_expert_is_forgotten_in_time_where_nobody_asks_for_the_new_one(
+    platform: Platform, http: httpx.AsyncClient, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = question(media.id, model="ecg-fake")
+    assert (await http.post("/v1/chat/completions", json=body)).status_code == 200
+    card = await platform.expert.describe() | {"id": "ecg-new"}
+
+    async def described_anew() -> dict[str, Any]:
+        return card
+
+    monkeypatch.setattr(platform.expert, "describe", described_anew)
+    assert (await http.post("/v1/chat/completions", json=body)).status_code == 200
+    monkeypatch.setattr(gateway, "CARD_S", 0)
+    assert "use one of: chordae, ecg-new" in told(await http.post("/v1/chat/completions", json=body))
 
 
 @pytest.mark.parametrize("model", ["default", "gpt-3.5-turbo", "chordae", "", "ecg-fake"])

@@ -7,17 +7,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import Result
+from invented import sample
 from typer.testing import CliRunner
 
 from chordae.cli import app
-from chordae.learning import engine_answering, recordings, sft
+from chordae.cohort.dataset import QUESTIONS, SAMPLES, write_rows
+from chordae.cohort.items import build_items
+from chordae.learning import engine_answering, evaluate_served, launch, recordings
 from chordae.learning.answering import Asked
 from chordae.learning.recordings import Reading
+from chordae.learning.results import McqReport, VqaReport
 from chordae.platform.settings import Settings
-
-SIZE = (448, 336)
 
 
 def chordae(*arguments: str | Path) -> Result:
@@ -33,56 +36,124 @@ def config(settings: Settings, tmp_path: Path) -> str:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
-    """All that an expert is asked, which declines everything and, forced, takes the first option."""
+    """All that an expert is asked, which calls everything normal and, forced, takes the first option."""
     questions: list[Asked] = []
 
     def generate(some: Sequence[Asked]) -> list[str]:
         questions.extend(some)
-        return ["No ECG was provided, so I cannot answer."] * len(some)
+        return ["Sinus rhythm. Normal conduction. No ST elevation."] * len(some)
 
     def choose(some: Sequence[Asked], candidates: Sequence[Sequence[str]]) -> list[int]:
+        assert all(picture is None for _, picture in some)
         return [0] * len(some)
 
     @contextmanager
-    def expert(checkpoint: Path, settings: Any) -> Iterator[Any]:
-        yield SimpleNamespace(generate=generate, choose=choose, size=SIZE)
+    def expert(checkpoint: Path, settings: Any, modality: str) -> Iterator[Any]:
+        yield SimpleNamespace(generate=generate, choose=choose, name=f"{modality}-nano")
 
     monkeypatch.setattr(engine_answering, "engine_expert", expert)
+    monkeypatch.setattr(evaluate_served, "engine_expert", expert)
     return questions
 
 
+@pytest.fixture
+def datasets(tmp_path: Path) -> Path:
+    """`test` with questions and `ecg-train`, of other patients; one site of the first is in neither."""
+    rng = np.random.default_rng(1)
+    for name, sites in (("test", ("seen", "unseen")), ("ecg-train", ("seen",))):
+        made = [sample("ecg", rng, f"{sites[number % len(sites)]}-{name}{number}") for number in range(60)]
+        (tmp_path / name / "media").mkdir(parents=True)
+        write_rows(tmp_path / name / SAMPLES, made)
+        if name == "test":
+            write_rows(tmp_path / name / QUESTIONS, [*build_items(made, "mcq", 6, 1), *build_items(made, "vqa", 2, 1)])
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "sft", "grpo"])
 @pytest.mark.parametrize(("option", "resume"), [([], True), (["--no-resume"], False), (["--resume"], True)])
 def test_training_starts_anew_only_when_told_to(
-    option: list[str], resume: bool, monkeypatch: pytest.MonkeyPatch
+    kind: str, option: list[str], resume: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(sft, "train", lambda *arguments: told.extend(arguments))
-    assert chordae("train", "sft", "--config", "a.yaml", "--output", "b", *option).exit_code == 0
-    assert told == [Path("a.yaml"), Path("b"), resume]
+    monkeypatch.setattr(launch, "train", lambda *arguments: told.extend(arguments))
+    assert chordae("train", kind, "--config", "a.yaml", "--output", "b", *option).exit_code == 0
+    assert told == [kind, Path("a.yaml"), Path("b"), resume]
 
 
-def test_questions_come_with_pictures_of_the_size_the_expert_was_trained_at(config: str, asked: list[Asked]) -> None:
-    shown = chordae("evaluate", "mcq", config, "-n", "4")
+def test_multiple_choice_is_shown_beside_chance_floor_and_ceiling_and_kept(
+    config: str, asked: list[Asked], datasets: Path, tmp_path: Path
+) -> None:
+    shown = chordae("evaluate", "mcq", config, "--model", "ecg", "--datasets", datasets, "-o", tmp_path / "out")
     assert shown.exit_code == 0, shown.output
-    assert [picture.shape for _, picture in asked if picture is not None] == [(SIZE[1], SIZE[0], 3)] * 4
-    assert "forced choice" not in shown.stdout
+    for said in ("demonstrator", "chance", "text only", "withheld", "ceiling", "seen sites", "unseen sites"):
+        assert said in shown.stdout
+    assert all(picture is not None and picture.parent == datasets / "test" / "media" for _, picture in asked)
+    report = McqReport.model_validate_json((tmp_path / "out" / "mcq.json").read_text())
+    assert report.lines[0].expert.asked == len(asked)
+    assert (tmp_path / "out" / "mcq_categories.png").stat().st_size > 10_000
 
 
-def test_without_the_picture_the_forced_choice_stands_beside_what_was_declined(config: str, asked: list[Asked]) -> None:
-    shown = chordae("evaluate", "mcq", config, "-n", "40", "--no-picture")
+def test_open_questions_are_judged_and_the_judges_agreement_is_told(
+    config: str, asked: list[Asked], datasets: Path, tmp_path: Path
+) -> None:
+    shown = chordae("evaluate", "vqa", config, "--model", "ecg", "--datasets", datasets, "-o", tmp_path / "out")
     assert shown.exit_code == 0, shown.output
-    assert all(picture is None for _, picture in asked)
-    assert "forced choice" in shown.stdout
-    whole = next(line for line in shown.stdout.splitlines() if " all " in line)
-    assert " 40 " in whole and " to " in whole
+    assert "kappa" in shown.stdout
+    assert VqaReport.model_validate_json((tmp_path / "out" / "vqa.json").read_text()).lines[0].asked == len(asked)
+
+
+def test_blind_withholds_the_media_and_counts_mirages(
+    config: str, asked: list[Asked], datasets: Path, tmp_path: Path
+) -> None:
+    shown = chordae("evaluate", "blind", config, "--model", "ecg", "--datasets", datasets, "-o", tmp_path / "out")
+    assert shown.exit_code == 0, shown.output
+    assert "mirage rate" in shown.stdout
+    assert sum(picture is None for _, picture in asked) == 8 * 8
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (["--split", "tset"], "no split 'tset'"),
+        (["--site", "atlantis"], "no questions from site"),
+        (["--model", "nowhere"], "no expert and no directory nowhere"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused_before_anything_is_asked(
+    config: str, asked: list[Asked], datasets: Path, changed: list[str], named: str
+) -> None:
+    shown = chordae("evaluate", "mcq", config, "--model", "ecg", "--datasets", datasets, *changed)
+    assert shown.exit_code == 2
+    assert named in " ".join(shown.stderr.split())
+    assert not asked
+
+
+def test_a_test_patient_in_the_training_data_is_refused(config: str, asked: list[Asked], datasets: Path) -> None:
+    both = (datasets / "test" / SAMPLES).read_text() + (datasets / "ecg-train" / SAMPLES).read_text()
+    (datasets / "ecg-train" / SAMPLES).write_text(both)
+    shown = chordae("evaluate", "mcq", config, "--model", "ecg", "--datasets", datasets)
+    assert shown.exit_code == 2
+    assert "training" in shown.stderr
+    assert not asked
+
+
+def test_an_unreachable_judge_is_refused_before_anything_is_asked(
+    config: str, asked: list[Asked], datasets: Path
+) -> None:
+    judge = ["--judge", "http://127.0.0.1:9/v1"]
+    shown = chordae("evaluate", "vqa", config, "--model", "ecg", "--datasets", datasets, *judge)
+    assert shown.exit_code == 2
+    assert "judge" in shown.stderr
+    assert not asked
 
 
 def test_recordings_are_shown_one_by_one_and_counted(
     config: str, asked: list[Asked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_out(folder: Path, generate: Any, size: tuple[int, int]) -> Iterator[Reading]:
-        assert (folder, size) == (tmp_path, SIZE)
-        yield Reading("one", frozenset({"426783006", "164909002"}), "Sinus rhythm at 72 bpm. Normal conduction.")
+    def read_out(folder: Path, generate: Any) -> Iterator[Reading]:
+        assert folder == tmp_path
+        said = "Sinus rhythm at 72 bpm. Normal conduction."
+        yield Reading("one", frozenset({"426783006", "164909002"}), said, rate_bpm=75.0)
         yield Reading("two", frozenset({"426783006"}), refusal="Lead I is flat or missing")
 
     monkeypatch.setattr(recordings, "read_out", read_out)
@@ -91,4 +162,8 @@ def test_recordings_are_shown_one_by_one_and_counted(
     one, two, *rest = shown.stdout.splitlines()
     assert one.startswith("one") and "Sinus rhythm at 72 bpm" in one and "codes: Left bundle branch block" in one
     assert two.startswith("two") and "not read: Lead I is flat or missing" in two
-    assert rest[:2] == ["rhythm: 1 of 1 as the codes say", "conduction: 0 of 1 as the codes say"]
+    assert rest[:3] == [
+        "rhythm: 1 of 1 as the codes say",
+        "conduction: 0 of 1 as the codes say",
+        "rate: 1 of 1 within 5 bpm",
+    ]

@@ -158,6 +158,18 @@ def test_work_that_begins_again_under_one_claim_is_counted(ledger: Ledger) -> No
     assert [ledger.begin("a", "run") for _ in range(3)] == [1, 2, 3]
 
 
+def test_an_owner_is_told_whether_work_of_its_own_is_going_on(ledger: Ledger) -> None:
+    ledger.offer(offers("a", "b"))
+    ledger.claim(["a"], "run", LEASE_S)
+    ledger.claim(["b"], "other", LEASE_S)
+    ledger.begin("b", "other")
+    assert not ledger.has_begun("run")
+    ledger.begin("a", "run")
+    assert ledger.has_begun("run")
+    refuse(ledger, "a", "run")
+    assert not ledger.has_begun("run")
+
+
 def test_a_run_that_stops_gives_back_what_nobody_began(ledger: Ledger) -> None:
     ledger.offer(offers("a", "b"))
     ledger.claim(["a", "b"], "run", LEASE_S)
@@ -264,6 +276,7 @@ def test_the_password_of_the_ledger_is_shown_nowhere(settings: Settings) -> None
     ("url", "problem"),
     [
         ("hunter2", "not a URL"),
+        ("postgresql://chordae:hunter2/db", "not a URL"),
         ("mysql://u:hunter2@db/chordae", "no ledger in a mysql database"),
         ("sqlite://", "would be lost"),
         ("postgresql://u:hunter2@127.0.0.1:1/chordae", "cannot be opened"),
@@ -273,6 +286,19 @@ def test_a_ledger_that_cannot_be_opened_is_one_line_without_the_password(url: st
     with pytest.raises(BadSettings, match=problem) as error:
         Ledger(url)
     assert "hunter2" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_sqlite_ledger_is_its_owners_alone(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'l.sqlite3'}")
+    ledger.offer(offers("a"))
+    files = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if path.name != "l.sqlite3.lock"}
+    assert files == {"l.sqlite3": 0o600, "l.sqlite3-wal": 0o600, "l.sqlite3-shm": 0o600}
+
+
+def test_an_sqlite_ledger_where_no_file_can_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadSettings, match="cannot be opened"):
+        Ledger(f"sqlite:///{tmp_path / 'file' / 'l.sqlite3'}")
 
 
 def test_a_ledger_that_does_not_answer_is_an_error_of_the_project(tmp_path: Path) -> None:

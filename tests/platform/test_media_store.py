@@ -135,6 +135,20 @@ def test_a_reader_never_sees_a_part_of_a_picture(store: MediaStore) -> None:
     assert sizes <= {0, len(picture)}
 
 
+@pytest.mark.parametrize("left", [b"", bytes(3000), png()[:200]], ids=["nothing", "zeros", "its beginning"])
+def test_a_reduced_picture_that_power_loss_left_unwritten_is_made_again(store: MediaStore, left: bytes) -> None:
+    media = store.put(png(), "ecg", "v1")
+    whole = store.reduced(media.id, (64, 48)).read_bytes()
+    store.reduced(media.id, (64, 48)).write_bytes(left)
+    assert store.reduced(media.id, (64, 48)).read_bytes() == whole
+
+
+def test_a_reduced_picture_is_made_once(store: MediaStore) -> None:
+    media = store.put(png(), "ecg", "v1")
+    made = store.reduced(media.id, (64, 48)).stat()
+    assert store.reduced(media.id, (64, 48)).stat().st_ino == made.st_ino
+
+
 def test_a_video_is_kept_as_one(store: MediaStore) -> None:
     put = store.put(b"\0\0\0\x1cftypisom", "echo", "echo-1", {"tiles": []}, kind="video")
     assert store.get(put.id) == put

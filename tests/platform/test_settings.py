@@ -92,6 +92,7 @@ def test_an_unknown_override_is_refused_by_name(
         ("orchestrator: {threshold: 1.5}", "orchestrator.threshold"),
         ("gateway: {port: 70000}", "gateway.port"),
         ("gateway: {replicas: {min_replicas: 3, max_replicas: 2}}", "gateway.replicas"),
+        ("gateway: {replicas: {max_queued_requests: 0}}", "gateway.replicas.*refuses every request"),
         ("experts: {ecg: {port: 8020}}", "experts.ecg.model"),
         ("experts: {lungs: {model: m, port: 8020}}", "lungs"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from chordae.platform.errors import BadInput, BadSettings, UnreadableRecording
 from chordae.preprocessing.dicom import Instance
-from chordae.preprocessing.identity import Site, load_site, patient_and_study
+from chordae.preprocessing.identity import Site, known_site, load_site, patient_and_study
 
 
 def image(patient: str = "", study: str = "1.2.3") -> Instance:
@@ -57,6 +57,22 @@ def test_a_damaged_key_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "north.key").write_text("oops")
     with pytest.raises(BadSettings):
         load_site("north", tmp_path)
+
+
+def test_another_node_knows_the_site_by_the_fingerprint_of_its_key(tmp_path: Path) -> None:
+    site = load_site("north", tmp_path)
+    assert known_site("north", tmp_path, site.fingerprint) == site
+    assert site.fingerprint not in site.key.hex()
+
+
+def test_a_node_without_the_sites_key_or_with_another_is_refused_and_makes_none(tmp_path: Path) -> None:
+    site = load_site("north", tmp_path / "here")
+    with pytest.raises(BadSettings, match="no key of site north"):
+        known_site("north", tmp_path / "there", site.fingerprint)
+    assert not (tmp_path / "there").exists()
+    load_site("north", tmp_path / "there")
+    with pytest.raises(BadSettings, match="another key of site north"):
+        known_site("north", tmp_path / "there", site.fingerprint)
 
 
 def test_one_patient_one_study() -> None:

@@ -27,6 +27,7 @@ from chordae.platform.cluster import start_ray
 from chordae.platform.errors import BadInput, BadSettings, ChordaeError, UnreadableRecording
 from chordae.platform.ledger import Ledger
 from chordae.platform.settings import ClusterSettings, IngestSettings, LedgerSettings, Settings
+from chordae.preprocessing import pipeline
 from chordae.preprocessing.identity import Site, load_site
 from chordae.preprocessing.pipeline import Outcome, ingest
 from chordae.preprocessing.study import PreparedStudy
@@ -266,6 +267,102 @@ def test_a_fault_of_the_machine_ends_the_run_and_refuses_nothing(landing: Path, 
     assert rows(place) == [("waiting", None)]
     write(landing, a="good 1")
     assert run(landing, place).states() == {"done": 1}
+
+
+# No core, no worker
+
+
+@pytest.fixture
+def no_core() -> Iterator[None]:
+    """Somebody else has every core of the cluster."""
+    others = ray.util.placement_group([{"CPU": 2}])
+    assert others.wait(60)
+    yield
+    ray.util.remove_placement_group(others)
+    until(lambda: ray.available_resources().get("CPU", 0) == 2)
+
+
+def test_a_run_says_that_it_waits_for_a_core_and_stops_when_asked(
+    landing: Path, place: Settings, no_core: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "START_S", 0)
+    write(landing, a="good 1")
+    assert waits_and_stops(landing, place) == []
+    assert rows(place) == [("waiting", None)]
+
+
+def test_a_run_that_loses_its_cores_between_batches_stops_when_asked_and_gives_its_claims_back(
+    landing: Path, place: Settings, no_core: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "START_S", 0)
+    monkeypatch.setattr(pipeline._Run, "_ready", lambda run: setattr(run, "_workers", 1) or True)
+    write(landing, a="good 1", b="good 2")
+    assert waits_and_stops(landing, place) == []
+    assert rows(place) == [("waiting", None)] * 2
+
+
+def waits_and_stops(landing: Path, place: Settings) -> list[Outcome]:
+    """What a run tells that is stopped once it has said that it waits."""
+    heard, stop = Listener(), threading.Event()
+    started = threading.Thread(target=run, args=(landing, place, stop, heard), daemon=True)
+    started.start()
+    until(lambda: pipeline.WAITING in heard.stages)
+    said = list(heard.stages)
+    stop.set()
+    started.join(20)
+    assert not started.is_alive()
+    assert pipeline.WAITING in said
+    return heard.outcomes
+
+
+def test_a_core_that_comes_free_ends_the_wait(landing: Path, place: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "START_S", 0)
+    write(landing, a="good 1")
+    others, heard = ray.util.placement_group([{"CPU": 2}]), Listener()
+    assert others.wait(60)
+    started = threading.Thread(target=run, args=(landing, place, None, heard))
+    started.start()
+    until(lambda: pipeline.WAITING in heard.stages)
+    ray.util.remove_placement_group(others)
+    started.join(60)
+    assert heard.states() == {"done": 1}
+
+
+def dies(*_: object) -> str:
+    os._exit(1)
+
+
+def test_a_worker_that_dies_at_its_start_ends_the_run_with_one_error(
+    landing: Path, place: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "try_out", dies)
+    write(landing, a="good 1")
+    with pytest.raises(ChordaeError, match="no worker can start"):
+        run(landing, place)
+    assert rows(place) == [("waiting", None)]
+
+
+@pytest.mark.parametrize(("key", "problem"), [("f" * 64, "another key of site one"), (None, "no key of site one")])
+@pytest.mark.parametrize("tried", [True, False], ids=["the first worker", "a worker on another node"])
+def test_a_worker_whose_node_has_another_key_or_none_ends_the_run_and_makes_no_key(
+    landing: Path, place: Settings, monkeypatch: pytest.MonkeyPatch, key: str | None, problem: str, tried: bool
+) -> None:
+    """As where the node does not mount data_dir: here the key changes once this process has read it."""
+    write(landing, a="good 1")
+    path = place.sites_dir / "one.key"
+
+    def elsewhere(directory: Path) -> None:
+        path.unlink()
+        if key:
+            path.write_text(key)
+
+    monkeypatch.setattr(pipeline, "sweep", elsewhere)
+    if not tried:
+        monkeypatch.setattr(pipeline._Run, "_ready", lambda run: setattr(run, "_workers", 1) or True)
+    with pytest.raises(ChordaeError, match=problem):
+        run(landing, place)
+    assert rows(place) == [("waiting", None)]
+    assert path.exists() == bool(key)
 
 
 def test_watching_takes_a_study_in_once_it_is_complete(landing: Path, place: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -139,6 +140,55 @@ def test_paths_that_overlap_give_each_study_once(tmp_path: Path, put: Put) -> No
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no file or folder"):
         names(tmp_path, tmp_path / "nowhere")
+
+
+def test_a_name_that_cannot_be_looked_at_is_refused_in_one_line(
+    tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match="name too long"):
+        names(tmp_path, tmp_path / ("x" * 300))
+    (tmp_path / "there").symlink_to(tmp_path / "back")
+    (tmp_path / "back").symlink_to(tmp_path / "there")
+    with pytest.raises(BadInput, match="circles"):
+        names(tmp_path, tmp_path / "there")
+    closed, stat = put("closed/a.npy"), Path.stat
+
+    def refused(path: Path, **how: bool) -> os.stat_result:
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(BadInput, match="Permission denied"):
+        names(tmp_path, closed)
+
+
+def test_a_file_is_found_where_its_folder_must_not_be_listed(
+    tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    file = put("closed/a.npy")
+    monkeypatch.setattr(os, "scandir", refused)
+    assert names(tmp_path, file) == ["closed/a.npy"]
+
+
+def test_folders_in_folders_beyond_reason_are_one_study_and_the_others_are_found(tmp_path: Path, put: Put) -> None:
+    put(f"deep/{'d/' * 600}a.npy")
+    put("z.npy")
+    deep, z = sorted(names(tmp_path), key=len, reverse=True)
+    assert z == "z.npy"
+    assert set(Path(deep).parts) == {"deep", "d"}
+
+
+def test_files_that_are_named_one_by_one_have_their_folder_listed_once(
+    tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, listed, scandir = [put(f"{number:02}.npy") for number in range(30)], [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: listed.append(folder) or scandir(folder))
+    assert names(tmp_path, *files) == [file.name for file in files]
+    assert listed == [tmp_path]
 
 
 # The same study

@@ -47,7 +47,7 @@ def told(kind: type[ChordaeError], problem: str, remedy: str) -> Iterator[None]:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:  # its text quotes the URL, and that may hold a password
+    except (ArgumentError, ValueError):  # ValueError: of its port. Their text quotes the URL, a password maybe
         raise BadSettings("ledger.url is not a URL", "for example postgresql://chordae@db.example/chordae") from None
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -61,7 +61,12 @@ def _parsed(url: str) -> URL:
 def _engine(url: URL) -> Engine:
     if url.drivername != "sqlite":
         return create_engine(url, hide_parameters=True, pool_pre_ping=True)
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    file = Path(str(url.database))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # SQLite makes it readable by all, and gives its log the same mode
+    except OSError as error:
+        raise BadSettings(f"the ledger cannot be opened ({error.strerror})", f"check {file}") from None
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_S})
     event.listen(engine, "connect", _prepare_sqlite)
     # from the start as a writer: a reader that turns writer may find that another one was faster, and fail
