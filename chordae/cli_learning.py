@@ -217,6 +217,23 @@ def _expert(model: str, config: Path) -> tuple[ExpertSettings, Modality]:
     return experts[told].model_copy(update={"model": model}), told
 
 
+@evaluate.command("compare")
+def evaluate_compare(
+    reports: Annotated[list[Path], typer.Argument(help="mcq.json or vqa.json of two or more models on one split.")],
+) -> None:
+    """Do models differ? McNemar on the same questions, Mann-Whitney on Likert scores, with Bonferroni's correction."""
+    from chordae.learning.comparison import compare, compare_likert
+    from chordae.learning.results import McqReport, VqaReport
+    from chordae.learning.score_report import comparison_table, read
+
+    found = [read(path) for path in reports]
+    mcq = [one for one in found if isinstance(one, McqReport)]
+    vqa = [one for one in found if isinstance(one, VqaReport)]
+    if len(mcq) not in (0, len(found)) or len(vqa) not in (0, len(found)):
+        raise BadInput("reports of different kinds do not compare", "name mcq.json files, or vqa.json files")
+    out.print(comparison_table(compare(mcq) if mcq else compare_likert(vqa)))
+
+
 @evaluate.command("recordings")
 def evaluate_recordings(
     folder: Annotated[

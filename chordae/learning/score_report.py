@@ -10,6 +10,7 @@ from rich.table import Table
 
 from chordae.learning.results import BlindReport, McqLine, McqReport, Report, VqaLine, VqaReport
 from chordae.learning.statistics import Comparison, Score
+from chordae.platform.errors import BadInput
 from chordae.platform.files import write_atomically
 
 MARKS = (
@@ -57,6 +58,20 @@ def write(report: Report, folder: Path) -> list[Path]:
         written.append(folder / f"{kind}_{name}.png")
         figure.savefig(written[-1], dpi=130, bbox_inches="tight")
     return written
+
+
+def read(path: Path) -> McqReport | VqaReport:
+    """A report that `write` left.
+
+    Raises:
+        BadInput: no such file, or no report of multiple choice or open questions.
+    """
+    try:
+        content = path.read_bytes()
+        kind = VqaReport if "judge" in json.loads(content) else McqReport
+        return kind.model_validate_json(content)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is no report", "name mcq.json or vqa.json of `chordae evaluate`") from error
 
 
 def plot(report: McqReport | VqaReport, kinds: Sequence[str]) -> Figure:

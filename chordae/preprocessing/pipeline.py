@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from chordae.platform.cluster import start_ray
 from chordae.platform.errors import BadSettings, ChordaeError
@@ -28,6 +28,8 @@ from chordae.preprocessing.identity import Site, load_site
 from chordae.preprocessing.sources import Finder, Quiet, Source
 from chordae.preprocessing.study import prepare_study
 from chordae.preprocessing.worker import Prepare, Worker, try_out
+
+T = TypeVar("T")
 
 STUDIES_A_TASK = 8
 """Ray needs some 20 ms a task, and tells of a task's studies when it has ended."""
@@ -210,8 +212,8 @@ class _Run:
         )
         preparing, started, begun = f"preparing, {self._workers} at a time", time.monotonic(), False
         self._audience.stage(preparing)
-        with _told("a worker failed"), _reading(dataset) as batches:
-            for batch in batches:
+        with _told("a worker failed"):
+            for batch in _polled(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)):
                 if batch is None and self._stop.is_set():
                     self._ledger.release(self._name)
                     if not self._ledger.has_begun(self._name):
@@ -252,40 +254,30 @@ class _Run:
             keeper.join()
 
 
-@contextmanager
-def _reading(dataset: Any) -> Iterator[Iterator[Any]]:
-    """A Dataset's batches, and None for every half second without one: Ray's own iterator may wait for ever."""
-    arrived = queue.SimpleQueue[Any]()
+def _polled(batches: Iterable[T]) -> Iterator[T | None]:
+    """The batches of a Dataset, and None for every half second without one: Ray's own iterator may wait for ever."""
+    arrived = queue.SimpleQueue[T | BaseException]()
 
     def read() -> None:
         try:
-            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for batch in batches:
                 arrived.put(batch)
             arrived.put(StopIteration())
-        except BaseException as error:  # noqa: BLE001 - raised in the run's own thread
+        except BaseException as error:  # noqa: BLE001 - raised below
             arrived.put(error)
 
-    def batches() -> Iterator[Any]:
-        while True:
-            try:
-                batch = arrived.get(timeout=0.5)
-            except queue.Empty:
-                batch = None
-            if isinstance(batch, StopIteration):
-                return
-            if isinstance(batch, BaseException):
-                raise batch
-            yield batch
-
-    reader = threading.Thread(target=read, name="results", daemon=True)
-    reader.start()
-    try:
-        yield batches()
-    finally:
-        # Ray has no call for it; what goes on after ray.shutdown() would start a Ray of its own
-        if dataset._current_executor is not None:
-            dataset._current_executor.shutdown(force=False)
-        reader.join(START_S)
+    threading.Thread(target=read, name="results", daemon=True).start()
+    while True:
+        try:
+            batch = arrived.get(timeout=0.5)
+        except queue.Empty:
+            yield None
+            continue
+        if isinstance(batch, StopIteration):
+            return
+        if isinstance(batch, BaseException):
+            raise batch
+        yield batch
 
 
 @contextmanager
@@ -307,6 +299,7 @@ def _raise_if(*faults: str) -> None:
 @contextmanager
 def _ray(cluster: ClusterSettings, ledger: Ledger) -> Iterator[int]:
     """Ray, with its number of cores; the one that runs in this process already, or one for as long as this lasts."""
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a Dataset left behind would start a Ray of its own
     ours = start_ray(cluster)
     import ray
     import ray.data

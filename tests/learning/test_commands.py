@@ -93,6 +93,21 @@ def test_multiple_choice_is_shown_beside_chance_floor_and_ceiling_and_kept(
     assert (tmp_path / "out" / "mcq_categories.png").stat().st_size > 10_000
 
 
+def test_two_models_are_compared_on_the_same_questions(
+    config: str, asked: list[Asked], datasets: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        chordae("evaluate", "mcq", config, "--model", "ecg", "--datasets", datasets, "-o", tmp_path / name)
+    path = tmp_path / "two" / "mcq.json"
+    path.write_text(path.read_text().replace('"model": "ecg-nano"', '"model": "other-nano"'))
+    shown = chordae("evaluate", "compare", tmp_path / "one" / "mcq.json", path)
+    assert shown.exit_code == 0, shown.output
+    assert "McNemar" in shown.stdout
+    assert "1.000" in shown.stdout  # the same answers
+    (bad := tmp_path / "bad.json").write_text("{}")
+    assert chordae("evaluate", "compare", bad, path).exit_code == 2
+
+
 def test_open_questions_are_judged_and_the_judges_agreement_is_told(
     config: str, asked: list[Asked], datasets: Path, tmp_path: Path
 ) -> None:
