@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
 from chordae.cohort.findings import TOPICS
 from chordae.cohort.questions import corpus
@@ -15,6 +14,11 @@ from chordae.learning.batches import vision_tokens
 from chordae.learning.config import NanoShape
 from chordae.learning.nano import SYSTEM_PROMPTS, build_model, build_tokenizer, prompt_text, save_checkpoint
 from chordae.learning.video_frames import video_patches
+from chordae.platform.torch_libs import mend_torchvision
+
+mend_torchvision()  # transformers imports torchvision
+
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration  # noqa: E402
 
 SMALL = NanoShape(vision_depth=1, depth=1)
 
