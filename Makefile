@@ -45,7 +45,7 @@ models: $(INSTALLED)
 	  for stage in pretrain sft grpo; do \
 	    config=configs/train/$$expert-nano-$$stage.yaml; name=$$(sed -n 's/^name: //p' $$config 2>/dev/null); \
 	    test ! -f $$config -o -d var/models/$$name || $(BIN)/chordae train $$stage --config $$config || exit 1; done; \
-	  cp var/models/$$expert-nano/* models/$$expert-nano/; \
+	  mkdir -p models/$$expert-nano && cp var/models/$$expert-nano/* models/$$expert-nano/ || exit 1; \
 	  $(BIN)/chordae evaluate mcq --model models/$$expert-nano --output models/$$expert-nano/evaluation || exit 1; done
 
 up: $(INSTALLED)

@@ -38,7 +38,7 @@ def _graded(value: float, limits: tuple[float, ...], names: tuple[str, ...], gre
 # --- ECG
 
 RHYTHM = {
-    "sinus": "Sinus rhythm",
+    "sinus": "Normal sinus rhythm",
     "bradycardia": "Sinus bradycardia",
     "tachycardia": "Sinus tachycardia",
     "atrial fibrillation": "Atrial fibrillation",
@@ -86,6 +86,12 @@ ECG_DIAGNOSES = (
 )
 
 
+def _unless(block: str, tell: Callable[[Truth], str | None]) -> Callable[[Truth], str | None]:
+    """Nothing is asked that a bundle branch block hides or imitates: it moves ST segments, turns T waves, makes voltage
+    (Surawicz et al., Circulation 2009;119:e235)."""
+    return lambda truth: None if truth.ecg.conduction == block else tell(truth)
+
+
 def _ecg_diagnosis(truth: Truth) -> str | None:
     """What the tracing alone says; none where it says something else (a block, fibrillation) and no pattern."""
     ecg = truth.ecg
@@ -113,7 +119,11 @@ LV_FUNCTION = (
     "Normal LV function",
 )
 EF_LIMITS, EF_GREY = (30.0, 42.0, 53.0), 1.5
-RV_FUNCTION = ("Dilated right ventricle with reduced function", "Reduced RV function", "Normal right ventricle")
+RV_FUNCTION = (
+    "Dilated right ventricle with reduced function",
+    "Reduced RV function without dilatation",
+    "Normal right ventricle",
+)
 WALL_MOTION = {
     "none": "No wall motion abnormality",
     "anterior": "Anterior wall motion abnormality",
@@ -159,7 +169,14 @@ LGE = {
     "subepicardial": "Subepicardial enhancement",
     "diffuse subendocardial": "Diffuse subendocardial enhancement",
 }
-TISSUE = ("Normal T1 and T2", "Raised T2", "Markedly raised T1", "Mildly raised T1")
+TISSUE = (
+    "Normal T1 and T2",
+    "Raised T1 and T2",
+    "Markedly raised T1 with normal T2",
+    "Mildly raised T1 with normal T2",
+)
+T1_LIMITS, T1_GREY, T2_LIMIT, T2_GREY = (35.0, 90.0), 10.0, 5.0, 1.5
+"""Rise over the remote myocardium, ms."""
 
 
 def _lv_function(truth: Truth) -> str | None:
@@ -210,22 +227,13 @@ def _lge(truth: Truth) -> str | None:
 
 def _tissue(truth: Truth) -> str | None:
     tissue = truth.tissue
-    if tissue.lesion_t2 - tissue.t2 > 8:
-        return TISSUE[1]
-    if tissue.lesion_t1 - tissue.native_t1 > 90:
-        return TISSUE[2]
-    return TISSUE[3] if tissue.lesion_t1 - tissue.native_t1 > 35 else TISSUE[0]
-
-
-def _topic(
-    modality: Modality,
-    key: str,
-    category: str,
-    findings: tuple[str, ...],
-    normal: str,
-    tell: Callable[[Truth], str | None],
-) -> Topic:
-    return Topic(modality, key, category, findings, normal, tell)
+    t1_rise, t2_rise = tissue.lesion_t1 - tissue.native_t1, tissue.lesion_t2 - tissue.t2
+    t1 = _graded(t1_rise, T1_LIMITS, (TISSUE[0], TISSUE[3], TISSUE[2]), T1_GREY)
+    if abs(t2_rise - T2_LIMIT) < T2_GREY or t1 is None:
+        return None
+    if t2_rise > T2_LIMIT:
+        return TISSUE[1] if t1_rise > T1_LIMITS[0] else None
+    return t1
 
 
 def _values(names: dict[str, str]) -> tuple[str, ...]:
@@ -235,8 +243,8 @@ def _values(names: dict[str, str]) -> tuple[str, ...]:
 _CARDIOMYOPATHIES = (*CARDIOMYOPATHY.values(), NO_CARDIOMYOPATHY)
 
 TOPICS: tuple[Topic, ...] = (
-    _topic("ecg", "rhythm", "rhythm", _values(RHYTHM), RHYTHM["sinus"], lambda t: RHYTHM[t.ecg.rhythm]),
-    _topic(
+    Topic("ecg", "rhythm", "rhythm", _values(RHYTHM), RHYTHM["sinus"], lambda t: RHYTHM[t.ecg.rhythm]),
+    Topic(
         "ecg",
         "conduction",
         "conduction",
@@ -244,17 +252,17 @@ TOPICS: tuple[Topic, ...] = (
         CONDUCTION["normal"],
         lambda t: CONDUCTION[t.ecg.conduction],
     ),
-    _topic("ecg", "st", "ST changes", _values(ST), ST["none"], lambda t: ST[t.ecg.st]),
-    _topic(
+    Topic("ecg", "st", "ST changes", _values(ST), ST["none"], _unless("LBBB", lambda t: ST[t.ecg.st])),
+    Topic(
         "ecg",
         "hypertrophy",
         "hypertrophy",
         _values(HYPERTROPHY),
         HYPERTROPHY["none"],
-        lambda t: HYPERTROPHY[t.ecg.hypertrophy],
+        _unless("LBBB", _unless("RBBB", lambda t: HYPERTROPHY[t.ecg.hypertrophy])),
     ),
-    _topic("ecg", "axis", "axis", _values(AXIS), AXIS["normal"], lambda t: AXIS[t.ecg.axis]),
-    _topic(
+    Topic("ecg", "axis", "axis", _values(AXIS), AXIS["normal"], lambda t: AXIS[t.ecg.axis]),
+    Topic(
         "ecg",
         "rate",
         "intervals",
@@ -262,29 +270,29 @@ TOPICS: tuple[Topic, ...] = (
         RATES[2],
         lambda t: _graded(t.ecg.rate_bpm, (49.5, 59.5, 79.5, 99.5, 119.5), RATES, 2.0),
     ),
-    _topic(
+    Topic(
         "ecg",
         "morphology",
         "morphology",
         _values(MORPHOLOGY),
         MORPHOLOGY["none"],
-        lambda t: MORPHOLOGY[t.ecg.morphology],
+        _unless("LBBB", lambda t: MORPHOLOGY[t.ecg.morphology]),
     ),
-    _topic("ecg", "diagnosis", "diagnosis", ECG_DIAGNOSES, ECG_DIAGNOSES[0], _ecg_diagnosis),
-    _topic("echo", "lv_function", "LV function", LV_FUNCTION, LV_FUNCTION[3], _lv_function),
-    _topic("echo", "rv_function", "RV function", RV_FUNCTION, RV_FUNCTION[2], _rv_function),
-    _topic("echo", "wall_motion", "wall motion", _values(WALL_MOTION), WALL_MOTION["none"], _wall_motion),
-    _topic("echo", "pericardial", "pericardial", PERICARDIAL, PERICARDIAL[0], _pericardial),
-    _topic("echo", "cardiomyopathy", "cardiomyopathy", _CARDIOMYOPATHIES, NO_CARDIOMYOPATHY, _cardiomyopathy),
-    _topic("echo", "atrium", "haemodynamics", ATRIUM, ATRIUM[0], _atrium),
-    _topic("echo", "diagnosis", "diagnosis", _values(DIAGNOSIS), DIAGNOSIS["normal"], lambda t: DIAGNOSIS[t.category]),
-    _topic("cmr", "lv_function", "cine function", LV_FUNCTION, LV_FUNCTION[3], _lv_function),
-    _topic("cmr", "rv_function", "cine function", RV_FUNCTION, RV_FUNCTION[2], _rv_function),
-    _topic("cmr", "lge", "LGE/fibrosis", _values(LGE), LGE["none"], _lge),
-    _topic("cmr", "tissue", "tissue characterisation", TISSUE, TISSUE[0], _tissue),
-    _topic("cmr", "cardiomyopathy", "cardiomyopathy", _CARDIOMYOPATHIES, NO_CARDIOMYOPATHY, _cardiomyopathy),
-    _topic("cmr", "pericardial", "pericardial", PERICARDIAL, PERICARDIAL[0], _pericardial),
-    _topic("cmr", "diagnosis", "diagnosis", _values(DIAGNOSIS), DIAGNOSIS["normal"], lambda t: DIAGNOSIS[t.category]),
+    Topic("ecg", "diagnosis", "diagnosis", ECG_DIAGNOSES, ECG_DIAGNOSES[0], _ecg_diagnosis),
+    Topic("echo", "lv_function", "LV function", LV_FUNCTION, LV_FUNCTION[3], _lv_function),
+    Topic("echo", "rv_function", "RV function", RV_FUNCTION, RV_FUNCTION[2], _rv_function),
+    Topic("echo", "wall_motion", "wall motion", _values(WALL_MOTION), WALL_MOTION["none"], _wall_motion),
+    Topic("echo", "pericardial", "pericardial", PERICARDIAL, PERICARDIAL[0], _pericardial),
+    Topic("echo", "cardiomyopathy", "cardiomyopathy", _CARDIOMYOPATHIES, NO_CARDIOMYOPATHY, _cardiomyopathy),
+    Topic("echo", "atrium", "haemodynamics", ATRIUM, ATRIUM[0], _atrium),
+    Topic("echo", "diagnosis", "diagnosis", _values(DIAGNOSIS), DIAGNOSIS["normal"], lambda t: DIAGNOSIS[t.category]),
+    Topic("cmr", "lv_function", "cine function", LV_FUNCTION, LV_FUNCTION[3], _lv_function),
+    Topic("cmr", "rv_function", "cine function", RV_FUNCTION, RV_FUNCTION[2], _rv_function),
+    Topic("cmr", "lge", "LGE/fibrosis", _values(LGE), LGE["none"], _lge),
+    Topic("cmr", "tissue", "tissue characterisation", TISSUE, TISSUE[0], _tissue),
+    Topic("cmr", "cardiomyopathy", "cardiomyopathy", _CARDIOMYOPATHIES, NO_CARDIOMYOPATHY, _cardiomyopathy),
+    Topic("cmr", "pericardial", "pericardial", PERICARDIAL, PERICARDIAL[0], _pericardial),
+    Topic("cmr", "diagnosis", "diagnosis", _values(DIAGNOSIS), DIAGNOSIS["normal"], lambda t: DIAGNOSIS[t.category]),
 )
 
 

@@ -46,14 +46,13 @@ def make_cohort(
     Raises:
         BadInput: the directory holds another cohort.
     """
-    about = {"site": site.name, "seed": seed, "only": sorted(only), "generator": GENERATOR_VERSION}
+    profile = site.model_dump(mode="json")
+    about = {"site": site.name, "seed": seed, "only": sorted(only), "generator": GENERATOR_VERSION, "profile": profile}
     mark = directory / COHORT
     if mark.is_file() and {k: v for k, v in json.loads(mark.read_text()).items() if k in about} != about:
         raise BadInput(f"{directory} holds another cohort", "name another directory, or delete it")
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        mark, (json.dumps(about | {"patients": patients, "profile": site.model_dump()}, indent=1)).encode()
-    )
+    write_atomically(mark, json.dumps(about | {"patients": patients}, indent=1).encode())
     wanted = [
         number for number in range(1, patients + 1) if not (patient_directory(directory, number) / TRUTH).is_file()
     ]

@@ -51,8 +51,10 @@ LISTED = 3
 
 ROUNDS: dict[Modality, tuple[tuple[str, ...], ...]] = {
     "ecg": (
-        ("rhythm", "conduction", "st", "hypertrophy", "axis", "morphology"),
-        ("rate", "conduction", "st", "hypertrophy", "axis", "morphology"),
+        ("rhythm", "conduction", "axis"),
+        ("rate", "conduction", "axis"),
+        ("rhythm", "st", "hypertrophy", "axis"),
+        ("rate", "morphology", "axis"),
         ("diagnosis",),
     ),
     "echo": (
@@ -69,7 +71,8 @@ ROUNDS: dict[Modality, tuple[tuple[str, ...], ...]] = {
     ),
 }
 """Topics that one conversation may ask together. A diagnosis settles most other answers, normal wall motion the LV's
-function, a bradycardia the rate: asked together, the later would be learned from the text before it, not by looking."""
+function, a bradycardia the rate, a bundle branch block what is asked at all: asked together, the later would be learned
+from the text before it, not by looking."""
 
 _LAYOUTS = ("{letter}. {option}", "{letter}) {option}")
 _LISTINGS = ("Name each option with its letter.", "Which letter has each option?", "List the options.")

@@ -25,7 +25,7 @@ async def side_by_side(streams: Mapping[Name, AsyncIterator[Step]]) -> AsyncIter
             async for step in stream:
                 told.put_nowait((name, step))
             told.put_nowait((name, None))
-        except Exception as error:  # noqa: BLE001 - raised below, in the task of whoever listens
+        except BaseException as error:  # noqa: BLE001 - raised below, in the task of whoever listens; a cancellation too
             told.put_nowait((name, error))
 
     tasks = [asyncio.create_task(listen(name, stream)) for name, stream in streams.items()]

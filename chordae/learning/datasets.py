@@ -97,13 +97,17 @@ def make_dataset(
         BadInput: the directory holds another dataset, or the questions have not the checksum they must have.
     """
     mark = output / "dataset.json"
-    about = {"generator": GENERATOR_VERSION, "config": config.model_dump(mode="json", exclude={"questions"})}
+    sites = {one.site: load_site(one.site) for one in config.members}
+    about = {
+        "generator": GENERATOR_VERSION,
+        "config": config.model_dump(mode="json", exclude={"questions"}),
+        "profiles": {name: site.model_dump(mode="json") for name, site in sites.items()},
+    }
     if mark.is_file() and json.loads(mark.read_text()) != about:
         raise BadInput(f"{output} holds another dataset", "name another directory, or delete it")
     for part in ("media", "parts"):
         (output / part).mkdir(parents=True, exist_ok=True)
     write_atomically(mark, json.dumps(about, indent=1).encode())
-    sites = {one.site: load_site(one.site) for one in config.members}
     everyone = [(one, number) for one in config.members for number in range(1, one.patients + 1)]
     wanted = [(one, number) for one, number in everyone if not _part(output, one, number).is_file()]
     tell(len(everyone) - len(wanted))
@@ -160,7 +164,8 @@ def _prepare(
             if noisy:
                 for topic in topics(modality):
                     if labels[topic.key] is not None and rng.random() < site.label_noise:
-                        labels[topic.key] = topic.findings[int(rng.integers(len(topic.findings)))]
+                        others = [name for name in topic.findings if name != labels[topic.key]]
+                        labels[topic.key] = others[int(rng.integers(len(others)))]
             samples.append(
                 Sample(
                     patient=truth.patient,

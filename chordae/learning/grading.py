@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from chordae.cohort.dataset import Item
 from chordae.cohort.findings import Topic, topics
 from chordae.cohort.questions import LETTERS
-from chordae.cohort.wording import NONE_OPTION
+from chordae.cohort.wording import NONE_OPTION, NOT_PROVIDED
 from chordae.learning.mentions import affirmed
 
 
@@ -51,6 +51,8 @@ def chosen_option(answer: str, options: Sequence[str], topic: Topic | None = Non
         options: as listed, perhaps with "None of the other options".
         topic: whose findings the options are; none: only the options' own words count.
     """
+    if any(refusal.lower() in answer.lower() for refusal in NOT_PROVIDED.values()):
+        return None  # what follows a refusal is a guess
     words = re.sub(re.escape(NONE_OPTION), " ", answer, flags=re.IGNORECASE)
     said_none = NONE_OPTION in options and words != answer
     if topic is None:
@@ -59,7 +61,7 @@ def chosen_option(answer: str, options: Sequence[str], topic: Topic | None = Non
         named = affirmed(words, topic)
     listed, unlisted = named & set(options), named - set(options)
     if said_none or (unlisted and not listed and NONE_OPTION in options):
-        return None if listed else list(options).index(NONE_OPTION)
+        return None if listed or len(unlisted) > 1 else list(options).index(NONE_OPTION)
     if len(named) == 1 and listed:
         return list(options).index(listed.pop())
     return None if named else chosen_letter(answer, options)

@@ -13,6 +13,7 @@ from chordae.learning.batches import ConversationCollator
 from chordae.learning.config import Phase, PretrainConfig, SftConfig
 from chordae.learning.encoder import schedule
 from chordae.learning.optimiser import MuonAdamW, Part
+from chordae.learning.sharding import trainer_arguments, whole_model
 from chordae.learning.studies import Studies
 from chordae.learning.tracking import LossLog
 from chordae.learning.tracking_callback import Report, Say
@@ -41,6 +42,9 @@ class _Trainer(SFTTrainer):  # type: ignore[misc]
 
         The trainer's own way passes over names that the model does not have: all but the output weights.
         """
+        if self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
         stored = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
         self.model.load_state_dict(stored.state_dict())
 
@@ -53,8 +57,10 @@ def train_language(
     work: Path,
     losses: LossLog | None,
     say: Say,
-) -> None:
-    """Train `model` in place; checkpoints lie in `work`, and a run that finds some goes on from there.
+) -> Any:
+    """Train `model` and return it, in one piece on the first worker.
+
+    Checkpoints lie in `work`, and a run that finds some goes on from there.
 
     A `PretrainConfig` trains the encoder alone, on reports.
     """
@@ -81,9 +87,15 @@ def train_language(
         report_to=[],
         disable_tqdm=True,
         seed=config.seed % 2**31,
+        **trainer_arguments(config.sharding, config.learning_rate, config.warmup),
     )
-    size = config.batch * max(arguments.world_size, 1)
-    optimiser = MuonAdamW(_parts(model, config))
+    size = config.batch * arguments.gradient_accumulation_steps * max(arguments.world_size, 1)
+    parts = _parts(model, config)
+    if config.sharding is None:
+        optimiser = MuonAdamW(parts)
+        optimisers: Any = (optimiser, LambdaLR(optimiser, lambda step: schedule(step, config.steps, config.warmup)))
+    else:  # the trainer's AdamW, made after the parameters were divided
+        optimisers = (None, None)
     trainer = _Trainer(
         model=model,
         args=arguments,
@@ -92,7 +104,7 @@ def train_language(
             tokenizer, phases, size, config.seed, studies, config.modality, config.augment
         ),
         processing_class=tokenizer,
-        optimizers=(optimiser, LambdaLR(optimiser, lambda step: schedule(step, config.steps, config.warmup))),
+        optimizers=optimisers,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Report(trainer, losses, say, config.steps))
@@ -100,6 +112,7 @@ def train_language(
     with batched_attention(model):
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     vars(model).pop("_is_accelerate_prepared", None)  # accelerate's mark, not part of the model
+    return whole_model(trainer)
 
 
 def _parts(model: Any, config: SftConfig | PretrainConfig) -> list[Part]:

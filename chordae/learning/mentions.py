@@ -17,7 +17,7 @@ RATE_LIMITS = (50, 60, 80, 100, 120)
 
 # Other ways in which cardiologists write a finding. Keys are names of the vocabulary, values regular expressions.
 SYNONYMS: dict[str, str] = {
-    "Sinus rhythm": r"normal sinus rhythm|NSR",
+    "Normal sinus rhythm": r"sinus rhythm|NSR",
     "Atrial fibrillation": r"AF|A[- ]?fib",
     "Normal conduction": r"conduction (?:is|was|appears) normal|no conduction (?:abnormality|defect|disturbance)",
     "Left bundle branch block": r"LBBB|left bundle[- ]branch block",
@@ -42,6 +42,7 @@ SYNONYMS: dict[str, str] = {
     "Small pericardial effusion": r"small effusion",
     "Moderate pericardial effusion": r"moderate effusion",
     "Large pericardial effusion": r"large effusion",
+    "Raised T1 and T2": r"raised T2(?: and T1)?|oedema",
     "Normal left atrium": r"left atrium (?:is|was) (?:of )?normal|left atrial size is normal",
     "Infiltrative cardiomyopathy": r"amyloid cardiomyopathy",
     "Non-compaction cardiomyopathy": r"LVNC|LV non-?compaction",

@@ -25,8 +25,8 @@ def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
     session.say(f"{len(studies.training)} studies to train on, {len(studies.validation)} to judge by")
     if config.objective == "reports":
         losses = session.losses(last_whole_step(session.work))
-        train_language(model, tokenizer, config, studies, session.work, losses, session.say)
-        return model, tokenizer, summary(session.work)
+        whole = train_language(model, tokenizer, config, studies, session.work, losses, session.say)
+        return whole, tokenizer, summary(session.work)
     path = session.work / "encoder.pt"
     state = torch.load(path, map_location=session.device) if path.is_file() else None
     losses, started = session.losses(state["step"] if state else 0), time.monotonic()

@@ -26,7 +26,7 @@ from chordae.preprocessing.ecg.readers import read_ecg
 from chordae.preprocessing.ecg.recording import LEADS
 
 RHYTHM_CODES = {
-    "426783006": "Sinus rhythm",
+    "426783006": "Normal sinus rhythm",
     "426177001": "Sinus bradycardia",
     "427084000": "Sinus tachycardia",
     "164889003": "Atrial fibrillation",
@@ -59,9 +59,11 @@ class Reading:
 
     @property
     def rate_right(self) -> bool | None:
-        """Whether the answer's rate is within `RATE_TOLERANCE`; none where it gives none, or there is none to give."""
+        """Whether the answer gives a rate within `RATE_TOLERANCE`; none where there is none to give, or no answer."""
+        if self.rate_bpm is None or self.refusal:
+            return None
         said = stated_rate(self.answer)
-        return None if said is None or self.rate_bpm is None else abs(said - self.rate_bpm) <= RATE_TOLERANCE
+        return said is not None and abs(said - self.rate_bpm) <= RATE_TOLERANCE
 
     @property
     def rhythm(self) -> str | None:
@@ -80,8 +82,8 @@ class Reading:
         return named.pop() if len(named) == 1 else None
 
     def right(self, key: str, truth: str | None) -> bool | None:
-        """Whether the answer affirms the truth of a topic; none where there is none to affirm, or no answer."""
-        return None if truth is None or self.refusal else truth in affirmed(self.answer, _TOPICS[key])
+        """Whether the answer affirms the truth of a topic and nothing else; none where there is none, or no answer."""
+        return None if truth is None or self.refusal else affirmed(self.answer, _TOPICS[key]) == {truth}
 
 
 def read_out(folder: Path, generate: Generate) -> Iterator[Reading]:

@@ -29,10 +29,10 @@ def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
     session.say(f"{size / 1e6:.2f} M parameters, {len(tokenizer)} tokens, on {session.device}")
     studies = session.studies() if config.datasets else None
     losses = session.losses(last_whole_step(session.work))
-    train_language(model, tokenizer, config, studies, session.work, losses, session.say)
+    whole = train_language(model, tokenizer, config, studies, session.work, losses, session.say)
     if losses is not None:
         losses.flush(config.steps)
-    return model, tokenizer, summary(session.work)
+    return whole, tokenizer, summary(session.work)
 
 
 def tokenizer_for(config: Run) -> Any:

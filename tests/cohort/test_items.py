@@ -17,15 +17,15 @@ from chordae.platform.errors import BadInput
 def _skewed(count: int) -> list[Sample]:
     """ECGs of which nine in ten have sinus rhythm."""
     rng = np.random.default_rng(0)
-    rhythms = ["Sinus rhythm"] * 9 + ["Atrial fibrillation"]
+    rhythms = ["Normal sinus rhythm"] * 9 + ["Atrial fibrillation"]
     return [sample("ecg", rng, f"regional-{n}", rhythm=rhythms[n % 10]) for n in range(count)]
 
 
 def test_questions_are_even_over_the_findings_however_rare_they_are() -> None:
     items = [item for item in build_items(_skewed(50), "mcq", 80, seed=1) if item.topic == "rhythm"]
-    assert Counter(item.finding for item in items) == {"Sinus rhythm": 40, "Atrial fibrillation": 40}
+    assert Counter(item.finding for item in items) == {"Normal sinus rhythm": 40, "Atrial fibrillation": 40}
     offered = {name for item in items for name in item.options}
-    assert offered == {"Sinus rhythm", "Atrial fibrillation", NONE_OPTION}, "what no study has is not offered"
+    assert offered == {"Normal sinus rhythm", "Atrial fibrillation", NONE_OPTION}, "what no study has is not offered"
     reused = Counter(item.patient for item in items if item.finding == "Atrial fibrillation")
     assert sorted(reused.values()) == [8] * 5
     assert len({item.question for item in items}) > 40, "asked again in other words"

@@ -110,7 +110,7 @@ def test_options_are_distinct_and_the_answer_names_the_truth_before_the_letter(t
 
 def test_answers_look_as_they_are_taught() -> None:
     rng = np.random.default_rng(3)
-    block = sample("ecg", rng, conduction="Left bundle branch block", rate="60 to 79 bpm", rhythm="Sinus rhythm")
+    block = sample("ecg", rng, conduction="Left bundle branch block", rate="60 to 79 bpm", rhythm="Normal sinus rhythm")
     by_key = {topic.key: topic for topic in topics("ecg")}
     listed, unlisted = (ask_mcq(block, by_key["conduction"], rng, listed=value) for value in (True, False))
     assert listed.answer == f"Left bundle branch block ({LETTERS[listed.correct]})"
@@ -118,7 +118,7 @@ def test_answers_look_as_they_are_taught() -> None:
     bpm = f"{block.numbers['rate_bpm']:.0f} bpm"
     assert ask_mcq(block, by_key["rate"], rng, listed=True).answer.startswith(f"{bpm}: 60 to 79 bpm (")
     assert ask_open(block, by_key["rate"], rng).answer == f"{bpm}."
-    assert report(block).startswith(f"Sinus rhythm at {bpm}. Left bundle branch block. ")
+    assert report(block).startswith(f"Normal sinus rhythm at {bpm}. Left bundle branch block. ")
     weak = sample("echo", rng, lv_function="Mildly reduced LV function")
     said = f"Mildly reduced LV function, EF {weak.numbers['lv_ef']:.0f} %."
     assert ask_open(weak, topics("echo")[0], rng).answer == said

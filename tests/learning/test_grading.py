@@ -8,7 +8,7 @@ from chordae.cohort.findings import TOPICS, Topic, topics
 from chordae.cohort.items import build_items
 from chordae.learning.grading import candidates, chosen_letter, chosen_option, chosen_text, grade
 
-OPTIONS = ("Sinus rhythm", "Atrial fibrillation", "Sinus tachycardia", "None of the other options")
+OPTIONS = ("Normal sinus rhythm", "Atrial fibrillation", "Sinus tachycardia", "None of the other options")
 RHYTHM = next(topic for topic in TOPICS if topic.key == "rhythm")
 
 
@@ -27,14 +27,14 @@ RHYTHM = next(topic for topic in TOPICS if topic.key == "rhythm")
         ("Sinus bradycardia (B)", 3),
         ("This is sinus bradycardia.", 3),
         ("Atrial fibrillation (A)", 1),
-        ("Sinus rhythm, no atrial fibrillation", 0),
+        ("Normal sinus rhythm, no atrial fibrillation", 0),
         ("Sinus tachycardia rather than atrial fibrillation", 2),
         ("Atrial fibrillation is absent; sinus rhythm", 0),
         ("No ECG was provided, so I cannot answer.", None),
         ("", None),
-        ("Sinus rhythm or atrial fibrillation", None),
-        ("Sinus rhythm or sinus bradycardia", None),
-        ("Sinus rhythm: none of the other options", None),
+        ("Normal sinus rhythm or atrial fibrillation", None),
+        ("Normal sinus rhythm or sinus bradycardia", None),
+        ("Normal sinus rhythm: none of the other options", None),
         ("No atrial fibrillation", None),
         ("(A) or (B)", None),
         ("(Z)", None),
@@ -65,7 +65,7 @@ def test_without_a_topic_only_the_options_own_words_count() -> None:
 
 def test_the_strict_readings_forgive_nothing() -> None:
     assert chosen_text("Sinus bradycardia", OPTIONS) is None
-    assert chosen_text("Sinus rhythm, no atrial fibrillation", OPTIONS) is None
+    assert chosen_text("Normal sinus rhythm, no atrial fibrillation", OPTIONS) is None
     assert chosen_text("atrial fibrillation (A)", OPTIONS) == 1
     assert chosen_letter("atrial fibrillation (A)", OPTIONS) == 0
 

@@ -42,7 +42,7 @@ def test_every_record_of_a_folder_is_asked_and_graded_by_its_codes(folder: Path)
     def generate(questions: Sequence[Asked]) -> list[str]:
         asked.extend(questions)
         shapes.extend(cv2.imread(str(picture)).shape for _, picture in questions if picture is not None)
-        return [f"Sinus rhythm at {rate:.0f} bpm. Normal conduction.", "Atrial fibrillation at 240 bpm."]
+        return [f"Normal sinus rhythm at {rate:.0f} bpm. Normal conduction.", "Atrial fibrillation at 240 bpm."]
 
     first, second, third = readings = list(read_out(folder, generate))
     assert [question for question, _ in asked] == [DEFAULT_QUESTION] * 2
@@ -68,16 +68,16 @@ def test_the_rate_that_answers_are_held_against_is_the_simulators(tmp_path: Path
 @pytest.mark.parametrize(
     ("codes", "rhythm", "conduction"),
     [
-        ({SINUS}, "Sinus rhythm", "Normal conduction"),
+        ({SINUS}, "Normal sinus rhythm", "Normal conduction"),
         ({BRADYCARDIA, RBBB}, "Sinus bradycardia", "Right bundle branch block"),
         ({SINUS, BRADYCARDIA}, None, "Normal conduction"),
         ({LBBB, RBBB}, None, None),
-        ({SINUS, INCOMPLETE}, "Sinus rhythm", None),
+        ({SINUS, INCOMPLETE}, "Normal sinus rhythm", None),
         (set(), None, None),
     ],
 )
 def test_only_what_the_codes_say_once_is_graded(codes: set[str], rhythm: str | None, conduction: str | None) -> None:
-    reading = Reading("x", frozenset(codes), "Sinus rhythm.")
+    reading = Reading("x", frozenset(codes), "Normal sinus rhythm.")
     assert (reading.rhythm, reading.conduction) == (rhythm, conduction)
 
 
