@@ -30,6 +30,7 @@ _BORDERLINE = {
     "wall_motion": "Doubtful wall motion abnormality",
     "pericardial": "Pericardial effusion at the limit between two grades, {effusion:.0f} mm",
     "atrium": "Borderline left atrium, {la_index:.0f} mL/m2",
+    "tissue": "T1 and T2 at their limits, T1 {t1:.0f} ms, T2 {t2:.0f} ms",
 }
 _NUMBERS = {
     "lv_function": "EF {lv_ef:.0f} %",
@@ -64,8 +65,9 @@ class Alteration(BaseModel):
 
 
 def ecg_statements(truth: Truth) -> list[Statement]:
-    """Rhythm, conduction, ST, hypertrophy, axis, rate and morphology."""
-    return [_of_topic(topic, truth) for topic in topics("ecg") if topic.key != "diagnosis"]
+    """Rhythm, conduction, ST, hypertrophy, axis, rate and morphology, but for what a bundle branch block hides."""
+    told = [topic for topic in topics("ecg") if topic.key != "diagnosis"]
+    return [_of_topic(topic, truth) for topic in told if topic.key == "rate" or topic.tell(truth) is not None]
 
 
 def echo_statements(truth: Truth) -> list[Statement]:

@@ -9,7 +9,7 @@ from invented import truth
 from chordae.cohort.record import Record, make_record
 from chordae.cohort.report import draft_report, write_report
 from chordae.cohort.sites import SiteProfile, Wording, load_site
-from chordae.cohort.truth import Truth
+from chordae.cohort.truth import CATEGORIES, Truth
 
 WRITERS = ("terse", "narrative", "itemised")
 
@@ -106,3 +106,17 @@ def test_the_same_randomness_gives_the_same_report() -> None:
     record = make_record(person, site, np.random.default_rng(5))
     drafts = [draft_report(person, record, site, np.random.default_rng(6)) for _ in range(2)]
     assert drafts[0] == drafts[1]
+
+
+def test_every_kind_of_patient_has_a_record_and_a_report() -> None:
+    """Also those with a finding at a limit, or with what a bundle branch block hides."""
+    site, rng = _site("terse"), np.random.default_rng(1)
+    for category in CATEGORIES:
+        for conduction in ("LBBB", "RBBB", "normal"):
+            person = truth(rng, category)
+            ecg = person.ecg.model_copy(update={"conduction": conduction})
+            tissue = person.tissue.model_copy(update={"lesion_t1": person.tissue.native_t1 + 38})
+            person = person.model_copy(update={"ecg": ecg, "tissue": tissue})
+            record = make_record(person, site, rng)
+            assert "T1 and T2 at their limits" in record.text
+            assert write_report(person, record, site, rng)
