@@ -35,7 +35,7 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
-# Everything in models/, from nothing: hours on 2 cores, about 3 GB of disk. Killed, it goes on where it was.
+# Everything in models/, from nothing: hours on 2 cores; see docs/train.md. Killed, it goes on where it was.
 models: $(INSTALLED)
 	for set in test ecg-train cmr-train echo-train; do \
 	  $(BIN)/chordae cohort dataset configs/datasets/$$set.yaml -o var/datasets/$$set || exit 1; done

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 from rich.table import Table
@@ -107,14 +106,6 @@ def train_views(
     out.print(DEMONSTRATOR, style="yellow")
 
 
-class EvaluationKind(StrEnum):
-    """What `chordae evaluate` measures."""
-
-    mcq = "mcq"
-    vqa = "vqa"
-    blind = "blind"
-
-
 Model = Annotated[str, typer.Option(help="ecg, echo or cmr of the settings, or the directory of a checkpoint.")]
 SplitName = Annotated[str, typer.Option("--split", help="A dataset with questions, below --datasets.")]
 Datasets = Annotated[Path, typer.Option(help="Where the datasets lie.")]
@@ -136,7 +127,7 @@ def evaluate_mcq(
     config: Config = LAPTOP,
 ) -> None:
     """Multiple choice: accuracy by category and site, beside chance, the text-only floor and the ceiling."""
-    _evaluate(EvaluationKind.mcq, model, split, datasets, output, site, most, config)
+    _evaluate("mcq", model, split, datasets, output, site, most, config)
 
 
 @evaluate.command("vqa")
@@ -154,7 +145,7 @@ def evaluate_vqa(
     config: Config = LAPTOP,
 ) -> None:
     """Open questions: Likert 1 to 5 by a judge over the reference answer's claims."""
-    _evaluate(EvaluationKind.vqa, model, split, datasets, output, site, most, config, judge, judge_model)
+    _evaluate("vqa", model, split, datasets, output, site, most, config, judge, judge_model)
 
 
 @evaluate.command("blind")
@@ -168,11 +159,11 @@ def evaluate_blind(
     config: Config = LAPTOP,
 ) -> None:
     """The same questions, the media withheld: who declines, who guesses, who sees what is not there."""
-    _evaluate(EvaluationKind.blind, model, split, datasets, output, site, most, config)
+    _evaluate("blind", model, split, datasets, output, site, most, config)
 
 
 def _evaluate(
-    kind: EvaluationKind,
+    kind: Literal["mcq", "vqa", "blind"],
     model: str,
     split: str,
     datasets: Path,
@@ -196,7 +187,7 @@ def _evaluate(
     wanted = Split(datasets, split, datasets / f"{modality}-train", site, most)
     folder = output or Path("var/evaluation") / Path(model).name
     with progress() as tell:
-        report = evaluate_served(kind.value, settings, modality, wanted, folder, grader, tell)
+        report = evaluate_served(kind, settings, modality, wanted, folder, grader, tell)
     out.print(table(report))
     err.print(f"report and plots in {folder}", markup=False)
 

@@ -5,7 +5,7 @@ Everything that files, reports, questions and grading say about a patient follow
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,16 +21,7 @@ Category = Literal[
     "myocarditis",
     "normal",
 ]
-CATEGORIES: tuple[Category, ...] = (
-    "myocardial infarction",
-    "right-ventricular abnormality",
-    "LV non-compaction",
-    "hypertrophic cardiomyopathy",
-    "amyloidosis",
-    "dilated cardiomyopathy",
-    "myocarditis",
-    "normal",
-)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 """In the order of the CMR-R seed."""
 
 Territory = Literal["anterior", "inferior", "lateral"]
