@@ -241,8 +241,9 @@ def _simulated_patient(directory: Path, modalities: tuple[Modality, ...]) -> tup
     make_patient(load_site(DEMO_SITE), DEMO_SEED, DEMO_PATIENT, directory, modalities)
     files = patient_directory(directory, DEMO_PATIENT)
     truth = Truth.model_validate_json((files / TRUTH).read_text())
-    rhythm = f"{truth.ecg.rhythm} at {truth.ecg.rate_bpm} bpm"
-    told = f"{truth.category}, LV ejection fraction {truth.measured.lv_ef:.0f} %, {rhythm}"
+    ecg = truth.ecg
+    tracing = f"{ecg.rhythm} rhythm at {ecg.rate_bpm} bpm, conduction {ecg.conduction}, ST elevation {ecg.st}"
+    told = f"category {truth.category}; LV ejection fraction {truth.measured.lv_ef:.0f} %; {tracing}"
     return told, [next(files.glob(f"{modality}.*")) for modality in modalities]
 
 
