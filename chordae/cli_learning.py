@@ -184,8 +184,9 @@ def _evaluate(
         if judge == "claims"
         else EndpointJudge(judge, judge_model, os.environ.get("CHORDAE_JUDGE_KEY", "none"))
     )
-    wanted = Split(datasets, split, datasets / f"{modality}-train", site, most)
-    folder = output or Path("var/evaluation") / Path(model).name
+    wanted = Split(datasets, split, site, most)
+    part = [*([site] if site else []), *([f"{most}"] if most else [])]  # never over the report on all questions
+    folder = output or Path("var/evaluation") / "-".join([Path(model).name, *part])
     with progress() as tell:
         report = evaluate_served(kind, settings, modality, wanted, folder, grader, tell)
     out.print(table(report))

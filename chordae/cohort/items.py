@@ -1,7 +1,6 @@
 """Sets of questions about studies: evenly over the findings, so that how often a disease occurs answers nothing.
 
-A set is a function of the studies, the numbers of questions and the seed; `checksum` freezes it. Patients are divided
-by a hash of their name, so that adding patients moves none of the others and all studies of one stay together.
+A set is a function of the studies, the numbers of questions and the seed; `checksum` freezes it.
 """
 
 from __future__ import annotations
@@ -59,23 +58,6 @@ def checksum(items: Iterable[Item]) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def split_patients(samples: Sequence[Sample], shares: Mapping[str, float], seed: int) -> dict[str, list[Sample]]:
-    """Studies by part, all of one patient in the same: where the patient's hash falls decides, and nothing else.
-
-    Raises:
-        BadInput: the shares are not positive or do not add up to 1.
-    """
-    if min(shares.values(), default=0) <= 0 or abs(sum(shares.values()) - 1) > 1e-9:
-        raise BadInput(f"shares {dict(shares)} do not add up to 1", "give positive shares with the sum of 1")
-    names, limits = list(shares), np.cumsum(list(shares.values()))
-    parts: dict[str, list[Sample]] = {name: [] for name in names}
-    for sample in samples:
-        digest = hashlib.sha256(f"{seed}:{sample.patient}".encode()).digest()
-        place = int.from_bytes(digest[:8], "big") / 2**64
-        parts[names[min(int(np.searchsorted(limits, place, side="right")), len(names) - 1)]].append(sample)
-    return parts
-
-
 def refuse_leak(train: Iterable[Sample], test: Iterable[Item | Sample]) -> None:
     """Say no to training data that holds patients of the test set.
 
@@ -86,7 +68,7 @@ def refuse_leak(train: Iterable[Sample], test: Iterable[Item | Sample]) -> None:
     if both:
         raise BadInput(
             f"{len(both)} patient(s) of the test set are in the training data, the first is {both[0]}",
-            "make the training data from other patients: another seed, or split_patients",
+            "make the training data from other patients: another seed",
         )
 
 

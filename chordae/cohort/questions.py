@@ -7,11 +7,11 @@ with probability r, m of the other findings; else the truth and m - 1 of the oth
 evenly over the findings, every listed option is right with probability (1 - r) / m, whatever the text says, and the
 best that a blind guess can do is max(r, (1 - r) / m).
 
-A multiple-choice answer names the finding and then the letter, as in "Left bundle branch block (C)", because naming
-what is seen and matching it to a shuffled option are two skills.
+A multiple-choice answer names the finding that is seen, and says so where it is none of the options. It gives no
+letter: nano models do not learn which letter stands before an option (docs/LOG.md), and would make one up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,6 @@ __all__ = [
     "blind_chance",
     "blind_conversation",
     "corpus",
-    "listing_conversation",
     "matching_conversation",
     "question_conversation",
     "report_conversation",
@@ -75,8 +74,7 @@ function, a bradycardia the rate, a bundle branch block what is asked at all: as
 from the text before it, not by looking."""
 
 _LAYOUTS = ("{letter}. {option}", "{letter}) {option}")
-_LISTINGS = ("Name each option with its letter.", "Which letter has each option?", "List the options.")
-_INSTRUCTIONS = ("", "Choose one option.", "Answer with the finding and its letter.", "Which option is correct?")
+_INSTRUCTIONS = ("", "Choose one option.", "Answer with the finding.", "Which option is correct?")
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,7 @@ def ask_mcq(
     instruction = wording.pick(rng, _INSTRUCTIONS)
     if instruction:
         lines.append(instruction)
-    seen = _seen(sample, topic) + ("" if listed else ": none of the other options")
-    answer = f"{seen} ({LETTERS[correct]})"
+    answer = _seen(sample, topic) + ("" if listed else ": none of the other options")
     return Mcq(
         topic.modality, topic.key, topic.category, "\n".join(lines), tuple(options), correct, answer, finding=truth
     )
@@ -200,18 +197,33 @@ def report(sample: Sample, keys: Sequence[str] | None = None) -> str:
     return " ".join(sentences)
 
 
-def question_conversation(sample: Sample, rng: np.random.Generator) -> Conversation:
-    """Every askable topic of one of the `ROUNDS`, once, in any order and kind: no answer gives another's away.
+def question_conversation(
+    sample: Sample,
+    rng: np.random.Generator,
+    about: Topic | None = None,
+    shares: Mapping[str, Mapping[str, float]] | None = None,
+) -> Conversation:
+    """Topics of one of the `ROUNDS`, each once, in any order and kind: no answer gives another's away.
+
+    Args:
+        sample: the study.
+        rng: decides the round, the order, the kinds and the words.
+        about: a topic that must be asked; none: any round.
+        shares: by topic, how often each finding occurs in the studies that conversations are made of. The more often,
+            the more seldom it is asked beside `about`, down to an even share; else a model learns to say what is
+            normal. None: all topics of the round are asked.
 
     Raises:
-        BadInput: nothing can be asked about this study.
+        BadInput: nothing can be asked about this study, or not what must be.
     """
     by_key = {topic.key: topic for topic in askable(sample)}
     rounds = [[by_key[key] for key in keys if key in by_key] for keys in ROUNDS[sample.modality]]
-    rounds = [members for members in rounds if members]
+    rounds = [members for members in rounds if members and (about is None or about in members)]
     if not rounds:
         raise BadInput(f"nothing to ask about {sample.media}", "leave the study out, or label it")
     members = rounds[int(rng.integers(len(rounds)))]
+    if shares:
+        members = [topic for topic in members if topic == about or rng.random() < _asked_share(sample, topic, shares)]
     turns = []
     for index in rng.permutation(len(members)):
         topic, draw = members[int(index)], rng.random()
@@ -227,7 +239,7 @@ def question_conversation(sample: Sample, rng: np.random.Generator) -> Conversat
 
 
 def matching_conversation(modality: Modality, rng: np.random.Generator) -> Conversation:
-    """Options matched to findings given in words: teaches the letter without a picture."""
+    """Options matched to findings given in words: teaches what "none of the other options" means, without a picture."""
     turns = []
     for _ in range(4):
         sample = _imagined(modality, rng)
@@ -236,20 +248,6 @@ def matching_conversation(modality: Modality, rng: np.random.Generator) -> Conve
         mcq = ask_mcq(sample, topic, rng)
         lead = wording.pick(rng, wording.MATCH_LEADS).format(told)
         turns.append(Turn(f"{lead}\n{mcq.question}", mcq.answer))
-    return Conversation(tuple(turns), picture=False)
-
-
-def listing_conversation(modality: Modality, rng: np.random.Generator) -> Conversation:
-    """Options of a list said back with their letters, in any order: many letters to learn from in few words."""
-    everything = tuple(dict.fromkeys(name for topic in topics(modality) for name in topic.findings))
-    everything += (wording.NONE_OPTION, *wording.OTHER_OPTIONS)
-    turns = []
-    for _ in range(5):
-        names = _any_topic(modality, rng).findings if rng.random() < 0.5 else everything
-        options = [names[int(index)] for index in rng.permutation(len(names))[:4]]
-        order = rng.integers(len(options), size=4)  # with repeats: elimination must not do instead of matching
-        answer = ", ".join(f"{options[int(index)]} ({LETTERS[int(index)]})" for index in order)
-        turns.append(Turn("\n".join([wording.pick(rng, _LISTINGS), *_lettered(options, rng)]), answer))
     return Conversation(tuple(turns), picture=False)
 
 
@@ -278,7 +276,6 @@ def corpus(modality: Modality, rng: np.random.Generator, rounds: int) -> list[st
             report_conversation(sample, rng),
             question_conversation(sample, rng),
             matching_conversation(modality, rng),
-            listing_conversation(modality, rng),
             blind_conversation(modality, rng),
             decompose_conversation(rng),
             rephrase_conversation(rng),
@@ -293,6 +290,11 @@ def _truth(sample: Sample, topic: Topic) -> str:
     if truth is None or sample.modality != topic.modality:
         raise BadInput(f"{sample.media} has no {topic.modality} finding for {topic.key}", "ask what is askable of it")
     return truth
+
+
+def _asked_share(sample: Sample, topic: Topic, shares: Mapping[str, Mapping[str, float]]) -> float:
+    found = shares.get(topic.key, {})
+    return min(1.0, 1 / (len(found) * found[_truth(sample, topic)])) if found else 0.0
 
 
 def _said(sample: Sample, topic: Topic) -> str:

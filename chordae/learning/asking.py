@@ -39,33 +39,6 @@ class StoredAnswer(BaseModel):
 _STORED = TypeAdapter(list[StoredAnswer])
 
 
-class StoredExpert:
-    """Answers given earlier, read again: what a judge that failed judges next time.
-
-    Raises:
-        BadInput: no such file; when asked: an item that it has no answer to.
-    """
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.name = name
-        try:
-            rows = _STORED.validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise BadInput(f"cannot read stored answers from {path}", "generate the answers again") from error
-        self._answers = {(row.id, row.with_media): row.answer for row in rows}
-
-    def ask(self, items: Sequence[Item], with_media: bool) -> list[str]:
-        """The stored answers."""
-        missing = sum((item.id, with_media) not in self._answers for item in items)
-        if missing:
-            raise BadInput(f"{missing} of {len(items)} questions have no stored answer", "generate the answers again")
-        return [self._answers[item.id, with_media] for item in items]
-
-    def choose(self, items: Sequence[Item], with_media: bool) -> list[int]:
-        """Forced choices are not stored."""
-        raise BadInput("stored answers hold no forced choices", "evaluate the model itself")
-
-
 def load_items(root: Path, split: str, kind: Kind | None = None, site: str | None = None) -> list[Item]:
     """The questions of `root/split`, of one kind and site or of all.
 
@@ -106,7 +79,7 @@ def refuse_unusable(items: Sequence[Item], training: Sequence[Sample], kind: Kin
 
 
 def ask_and_keep(expert: Expert, items: Sequence[Item], with_media: bool, keep: Path | None) -> list[str]:
-    """The expert's answers, written to `keep` (for `StoredExpert`) before anything is done with them."""
+    """The expert's answers, written to `keep` before anything is done with them."""
     answers = expert.ask(items, with_media=with_media)
     if keep is not None:
         given = zip(items, answers, strict=True)

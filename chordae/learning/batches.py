@@ -16,7 +16,6 @@ from torch import Tensor
 from chordae.cohort import language_tasks, questions
 from chordae.cohort.conversation import Conversation
 from chordae.learning.config import SEEN, Phase
-from chordae.learning.lookup import lookup
 from chordae.learning.media_cache import Seen
 from chordae.learning.nano import END, IMAGE_PAD, MERGE, START, SYSTEM_PROMPTS, VIDEO_PAD, VISION_END, VISION_START
 from chordae.learning.studies import Studies
@@ -59,12 +58,6 @@ def encode(tokenizer: Any, conversation: Conversation, modality: Modality, seen:
         pieces += [_asked((media if number == 0 else "") + turn.question), (turn.answer + END, True), ("\n", False)]
     ids, labels = _tokens(tokenizer, pieces)
     return Row(ids, labels, patches, grid, 0.0 if seen is None else seen.seconds, video and seen is not None)
-
-
-def encode_lookup(tokenizer: Any, modality: Modality, rng: np.random.Generator) -> Row:
-    """A list of random words with look-ups in it; only what the list tells is learned."""
-    question, answer = lookup(rng)
-    return Row(*_tokens(tokenizer, [_system(modality), _asked(question), *answer]))
 
 
 def _system(modality: Modality) -> tuple[str, bool]:
@@ -137,6 +130,7 @@ class ConversationCollator:
     ) -> None:
         self.tokenizer, self.phases, self.size, self.seed = tokenizer, phases, size, seed
         self.studies, self.modality, self.augment = studies, modality, augment
+        self.shares = {} if studies is None else studies.shares()
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict[str, Tensor]:
         return pad_rows([self.row(row["row"]) for row in rows], self.tokenizer)
@@ -148,12 +142,12 @@ class ConversationCollator:
         kind = str(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
         modality = self.modality or cast(Modality, str(rng.choice(list(SYSTEM_PROMPTS))))
         if kind in SEEN and self.studies is not None:
-            study = self.studies.draw(rng)
-            make = questions.report_conversation if kind == "reports" else questions.question_conversation
-            seen = self.studies.seen(study, rng if self.augment else None)
-            return encode(self.tokenizer, make(self.studies.samples[study], rng), modality, seen)
-        if kind == "lookup":
-            return encode_lookup(self.tokenizer, modality, rng)
+            study, topic = self.studies.draw(rng)
+            sample, seen = self.studies.samples[study], self.studies.seen(study, rng if self.augment else None)
+            if kind == "reports":
+                return encode(self.tokenizer, questions.report_conversation(sample, rng), modality, seen)
+            talk = questions.question_conversation(sample, rng, topic, self.shares)
+            return encode(self.tokenizer, talk, modality, seen)
         return encode(self.tokenizer, _TEXT[kind](modality, rng), modality)
 
     def _phase(self, step: int) -> Phase:
@@ -169,7 +163,6 @@ def _task(modality: Modality, rng: np.random.Generator) -> Conversation:
 
 
 _TEXT: dict[str, Callable[[Modality, np.random.Generator], Conversation]] = {
-    "listing": questions.listing_conversation,
     "matching": questions.matching_conversation,
     "blind": questions.blind_conversation,
     "tasks": _task,

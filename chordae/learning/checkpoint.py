@@ -78,6 +78,17 @@ def manifest_of(directory: Path) -> dict[str, Any]:
     return _json(directory / MANIFEST) if (directory / MANIFEST).is_file() else {}
 
 
+def trained_on(directory: Path) -> set[str]:
+    """Names of the datasets that a checkpoint and those it began from were trained on, by their manifests' lineage."""
+    found: set[str] = set()
+    lineages = [manifest_of(directory).get("lineage")]
+    while lineages:
+        lineage = lineages.pop() or {}
+        found |= {Path(name).name for name in lineage.get("datasets", {})}
+        lineages += [lineage[role].get("lineage") for role in ("start", "language") if role in lineage]
+    return found
+
+
 def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
     """The checkpoint's tokenizer.
 

@@ -110,8 +110,6 @@ class Phase(Strict):
     steps: int = Field(ge=1)
     reports: float = Field(0.0, ge=0, description="Whole readings of a study.")
     questions: float = Field(0.0, ge=0, description="Open, yes-no and option questions on a study.")
-    lookup: float = Field(0.0, ge=0, description="Short lists of random words, each said back with its letter.")
-    listing: float = Field(0.0, ge=0, description="Lists of options said back with their letters.")
     matching: float = Field(0.0, ge=0, description="Options matched to a finding in words.")
     blind: float = Field(0.0, ge=0, description="Questions whose study is missing.")
     tasks: float = Field(0.0, ge=0, description="The orchestrator's: decompose, rephrase, summarise.")
@@ -129,7 +127,7 @@ class Phase(Strict):
 
 
 SEEN = ("reports", "questions")
-KINDS = (*SEEN, "lookup", "listing", "matching", "blind", "tasks")
+KINDS = (*SEEN, "matching", "blind", "tasks")
 
 
 class SftConfig(Run):

@@ -33,7 +33,7 @@ class LabelledStudies(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([self.config.seed, self.first + index])
-        study = self.studies.draw(rng)
+        study, _ = self.studies.draw(rng)
         return labelled(self.studies, self.told, study, rng if self.config.augment else None)
 
 
@@ -83,7 +83,7 @@ def train_encoder(
         What the heads tell of the validation studies: share right by topic, mean error by number; empty without any.
     """
     device = next(model.parameters()).device
-    told = targets([studies.samples[number] for number in studies.training], config.modality or "ecg")
+    told = targets([studies.samples[number] for number in studies.training], config.modality or "ecg", studies.shares())
     times, rows, columns = grid(config)
     torch.manual_seed(config.seed)
     heads = Heads(times * rows * columns // 4, model.config.text_config.hidden_size, told.width).to(device)
@@ -117,9 +117,8 @@ def train_encoder(
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimiser.step()
-            counts = right(placed.detach(), told, classes).values()
-            share = sum(hit for hit, _ in counts) / max(sum(known for _, known in counts), 1)
-            progress(step + 1, {"loss": loss.item(), "findings_right": share})
+            share = np.mean([*right(placed.detach(), told, classes).values()])
+            progress(step + 1, {"loss": loss.item(), "findings_right": float(share)})
             if keep is not None and (step + 1) % config.save_every == 0:
                 keep(
                     step + 1,
@@ -135,9 +134,10 @@ def train_encoder(
 
 def judge(model: Any, heads: Heads, studies: Studies, told: Targets, config: PretrainConfig) -> dict[str, Any]:
     """What the heads tell of the validation studies."""
+    if not studies.validation:
+        return {}
     device = next(model.parameters()).device
-    counts = {key: [0, 0] for key in told.findings}
-    wrong: dict[str, list[float]] = {name: [] for name in told.numbers}
+    outputs: list[tuple[Tensor, ...]] = []
     for begin in range(0, len(studies.validation), JUDGED):
         some = studies.validation[begin : begin + JUDGED]
         patches, classes, numbers = (
@@ -146,19 +146,18 @@ def judge(model: Any, heads: Heads, studies: Studies, told: Targets, config: Pre
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bf16):
             merged = merged_tokens(model, patches.to(device), grid(config)).float()
         with torch.inference_mode():
-            output = heads(merged)[1].cpu()
-        for key, (hit, known) in right(output, told, classes).items():
-            counts[key][0] += hit
-            counts[key][1] += known
-        for name, value in errors(output, told, numbers).items():
-            wrong[name].append(value)
-    if not studies.validation:
-        return {}
+            outputs.append((*(output.cpu() for output in heads(merged)), classes, numbers))
+    pooled, placed, classes, numbers = (torch.cat(part) for part in zip(*outputs, strict=True))
     return {
         "studies": len(studies.validation),
-        "right": {key: round(hit / known, 4) for key, (hit, known) in counts.items() if known},
-        "mean_error": {name: round(float(np.nanmean(values)), 3) for name, values in wrong.items()},
+        "right": _rounded(right(placed, told, classes)),
+        "right_pooled": _rounded(right(pooled, told, classes)),
+        "mean_error": _rounded(errors(placed, told, numbers)),
     }
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 def centre_patch_filters(visual: nn.Module) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from chordae.cohort.dataset import SAMPLES, Item, Sample, read_rows
 from chordae.learning.asking import load_items
+from chordae.learning.checkpoint import trained_on
 from chordae.learning.engine_answering import EngineExpert, engine_expert
 from chordae.learning.evaluation import evaluate_blind, evaluate_mcq, evaluate_vqa
 from chordae.learning.grading import candidates
@@ -57,8 +58,6 @@ class Split:
     root: Path
     """Directory of datasets."""
     name: str
-    training: Path
-    """Dataset that the expert was trained on."""
     site: str | None = None
     most: int | None = None
     """Ask only so many, chosen by the hashes of their ids; none: all."""
@@ -86,7 +85,8 @@ def evaluate_served(
         raise BadInput(f"split {split.name!r} has no {kind} questions for {modality}", "make the dataset with some")
     if split.most is not None and split.most < len(items):
         items = sorted(items, key=lambda item: hashlib.sha256(item.id.encode()).digest())[: split.most]
-    training = [one for one in read_rows(split.training / SAMPLES, Sample) if one.modality == modality]
+    checkpoint = fetch_checkpoint(settings.model, settings.revision)
+    training = _training(checkpoint, split.root, modality)
     samples = [one for one in read_rows(split.root / split.name / SAMPLES, Sample) if one.modality == modality]
     unseen = sorted({one.site for one in samples} - {one.site for one in training})
     if kind == "vqa" and judge is not None:
@@ -94,7 +94,7 @@ def evaluate_served(
     output.mkdir(parents=True, exist_ok=True)
     keep = output / f"{kind}-answers.json"
     tell("loading the engine")
-    with engine_expert(fetch_checkpoint(settings.model, settings.revision), settings, modality) as engine:
+    with engine_expert(checkpoint, settings, modality) as engine:
         expert = Served(engine, split.root / split.name)
         tell(f"asking {len(items)} questions")
         report: Report
@@ -110,3 +110,13 @@ def evaluate_served(
             report = evaluate_blind(items, expert, training=training, split=split.name, keep=keep)
     write(report, output)
     return report
+
+
+def _training(checkpoint: Path, root: Path, modality: Modality) -> list[Sample]:
+    """What the manifest says that the checkpoint was trained on, found below `root` by its name.
+
+    A checkpoint that does not say is held to have seen `<modality>-train`, which the ceiling then learns from.
+    """
+    names = trained_on(checkpoint) or {f"{modality}-train"}
+    rows = [row for name in sorted(names) for row in read_rows(root / name / SAMPLES, Sample)]
+    return [row for row in rows if row.modality == modality]

@@ -101,7 +101,7 @@ def evaluate_vqa(
 
     Raises:
         BadInput: see `refuse_unusable`; the judge cannot be reached.
-        ExpertUnavailable: the judge stopped answering; the answers are in `keep` (`StoredExpert` reads them).
+        ExpertUnavailable: the judge stopped answering; the answers are in `keep`.
     """
     refuse_unusable(items, training, "vqa")
     judge.check()

@@ -84,5 +84,5 @@ def chosen_letter(answer: str, options: Sequence[str]) -> int | None:
 
 
 def candidates(item: Item) -> list[str]:
-    """The answers among which a forced choice is made: each option with its letter."""
-    return [f"{option} ({letter})" for option, letter in zip(item.options, LETTERS, strict=False)]
+    """The answers among which a forced choice is made: each option's words."""
+    return list(item.options)

@@ -26,9 +26,10 @@ MIN_KNOWN = 8
 
 @dataclass(frozen=True)
 class Targets:
-    """What is learned: findings by topic key; names of numbers, their means and standard deviations."""
+    """What is learned: findings by topic key, and how often each is drawn; numbers, their means and deviations."""
 
     findings: dict[str, tuple[str, ...]]
+    shares: dict[str, dict[str, float]]
     numbers: tuple[str, ...]
     means: NDArray[np.float32]
     deviations: NDArray[np.float32]
@@ -46,9 +47,9 @@ class Targets:
         return np.array(classes, np.int64), (values - self.means) / self.deviations
 
 
-def targets(samples: Sequence[Sample], modality: Modality) -> Targets:
-    """What the heads of a modality learn, numbers scaled by these samples."""
-    findings = {topic.key: topic.findings for topic in topics(modality)}
+def targets(samples: Sequence[Sample], modality: Modality, shares: dict[str, dict[str, float]]) -> Targets:
+    """What the heads of a modality learn, numbers scaled by these samples, findings drawn with these `shares`."""
+    findings = {topic.key: topic.findings for topic in topics(modality) if topic.key in shares}
     values: dict[str, list[float]] = {}
     for sample in samples:
         for name, value in sample.numbers.items():
@@ -58,7 +59,7 @@ def targets(samples: Sequence[Sample], modality: Modality) -> Targets:
     kept = {name: found for name, found in sorted(values.items()) if len(found) >= MIN_KNOWN and np.std(found) > 0}
     means = np.array([np.mean(found) for found in kept.values()], np.float32)
     deviations = np.array([np.std(found) for found in kept.values()], np.float32)
-    return Targets(findings, tuple(kept), means, deviations)
+    return Targets(findings, shares, tuple(kept), means, deviations)
 
 
 class Heads(nn.Module):
@@ -75,11 +76,16 @@ class Heads(nn.Module):
 
 
 def head_loss(output: Tensor, told: Targets, classes: Tensor, numbers: Tensor) -> Tensor:
-    """Cross-entropy of every topic plus squared error of the numbers, each over what is known of the batch."""
+    """Cross-entropy of every topic plus squared error of the numbers, each over what is known of the batch.
+
+    Logits are adjusted by how often a finding is drawn (Menon et al., ICLR 2021), so that what is normal in most
+    studies is not said where the picture leaves a doubt.
+    """
     loss = output.new_zeros(())
-    for part, wanted in zip(_topics(output, told), classes.T, strict=True):
+    for part, wanted, (key, names) in zip(_topics(output, told), classes.T, told.findings.items(), strict=True):
         if bool((wanted != UNKNOWN).any()):
-            loss = loss + functional.cross_entropy(part, wanted, ignore_index=UNKNOWN)
+            drawn = part.new_tensor([told.shares[key].get(name, 1.0) for name in names])
+            loss = loss + functional.cross_entropy(part + drawn.log(), wanted, ignore_index=UNKNOWN)
     known = ~numbers.isnan()
     if bool(known.any()):
         values = output[:, output.shape[1] - len(told.numbers) :]
@@ -88,12 +94,14 @@ def head_loss(output: Tensor, told: Targets, classes: Tensor, numbers: Tensor) -
     return loss
 
 
-def right(output: Tensor, told: Targets, classes: Tensor) -> dict[str, tuple[int, int]]:
-    """By topic: how many of the known findings are told rightly, of how many."""
+def right(output: Tensor, told: Targets, classes: Tensor) -> dict[str, float]:
+    """By topic: share of the studies told rightly, averaged over the findings that occur; rare ones count alike."""
     found = {}
     for key, part, wanted in zip(told.findings, _topics(output, told), classes.T, strict=True):
-        known = wanted != UNKNOWN
-        found[key] = (int((part.argmax(1) == wanted)[known].sum()), int(known.sum()))
+        hit = part.argmax(1) == wanted
+        shares = [float(hit[wanted == kind].float().mean()) for kind in wanted.unique() if kind != UNKNOWN]
+        if shares:
+            found[key] = float(np.mean(shares))
     return found
 
 

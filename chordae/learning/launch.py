@@ -155,7 +155,7 @@ def train_loop(told: dict[str, Any]) -> None:
     os.chdir(told["directory"])  # Ray starts workers elsewhere; a configuration's paths start where the command did
     config, work, output = parse_config(told["config"]), Path(told["work"]), Path(told["output"])
     first = ray.train.get_context().get_world_rank() == 0
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, config.workers)))  # Ray gives a worker one
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // max(1, config.workers)))  # Ray gives a worker one
     device = get_device() if told["gpu"] else torch.device("cpu")
     tracked = TrackedRun(told["tracking"], config.name, told["key"]) if first else None
     session = Session(config, work, _printer(config.name) if first else lambda line: None, first, device, tracked)

@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chordae.cohort.findings import Topic, topics
 from chordae.cohort.questions import Mcq, ask_mcq
 from chordae.learning.batches import vision_tokens
 from chordae.learning.media_cache import Seen
 from chordae.learning.nano import IMAGE_PAD, SYSTEM_PROMPTS, VIDEO_PAD, VISION_END, VISION_START, prompt_text
 from chordae.learning.studies import Studies
-from chordae.platform.errors import BadInput, BadSettings
+from chordae.platform.errors import BadSettings
 from chordae.platform.schemas import KIND_OF, Modality
 from chordae.platform.torch_libs import mend_torchvision
 
@@ -61,24 +60,19 @@ class Prompts:
     of (seed, i).
 
     Raises:
-        BadSettings: no topic has two findings among the studies; when drawn: a prompt longer than `limit` tokens.
+        BadSettings: when drawn: a prompt longer than `limit` tokens.
     """
 
     def __init__(self, studies: Studies, tokenizer: Any, seed: int, augment: bool, limit: int) -> None:
         self.studies, self.tokenizer = studies, tokenizer
         self.seed, self.augment, self.limit = seed, augment, limit
-        self.modality = modality = studies.samples[0].modality
-        self._topics = [(topic, found) for topic in topics(modality) if len(found := _by_finding(studies, topic)) > 1]
-        if not self._topics:
-            raise BadSettings(f"no {modality} topic has two findings", "make a dataset of more patients")
+        self.modality = studies.samples[0].modality
         self.draw = lru_cache(KEPT)(self._draw)
 
     def _draw(self, number: int) -> Prompt:
         rng = np.random.default_rng([self.seed, number, _QUESTION])
-        topic, found = self._topics[int(rng.integers(len(self._topics)))]
-        members = found[list(found)[int(rng.integers(len(found)))]]
-        study = members[int(rng.integers(len(members)))]
-        mcq = ask_mcq(self.studies.samples[study], topic, rng, among=tuple(found))
+        study, topic = self.studies.draw(rng)
+        mcq = ask_mcq(self.studies.samples[study], topic, rng, among=self.studies.occurring(topic))
         varied = np.random.default_rng([self.seed, number, _PICTURE]) if self.augment else None
         seen = self.studies.seen(study, varied)
         media = vision_tokens(seen.patches()[1], KIND_OF[self.modality] == "video")
@@ -125,18 +119,6 @@ class Prompts:
             attention[place, length - len(row) :] = 1
         text = {"input_ids": ids, "attention_mask": attention, "mm_token_type_ids": self.token_types(ids)}
         return {name: value.to(device) for name, value in text.items()} | self.media(numbers, device)
-
-
-def _by_finding(studies: Studies, topic: Topic) -> dict[str, list[int]]:
-    """Training studies by what is true of them; findings of no study are left out, for they are never right."""
-    found: dict[str, list[int]] = {name: [] for name in topic.findings}
-    for number in studies.training:
-        name = studies.samples[number].findings.get(topic.key)
-        if name is not None and name not in found:
-            raise BadInput(f"{name!r} is no finding of {topic.modality} {topic.key}", "make the dataset again")
-        if name is not None:
-            found[name].append(number)
-    return {name: numbers for name, numbers in found.items() if numbers}
 
 
 @dataclass(frozen=True)

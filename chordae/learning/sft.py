@@ -10,7 +10,6 @@ from chordae.learning import checkpoint
 from chordae.learning.config import Run
 from chordae.learning.language import last_whole_step, train_language
 from chordae.learning.launch import Session
-from chordae.learning.lookup import lookup
 from chordae.learning.nano import SYSTEM_PROMPTS, build_tokenizer
 from chordae.learning.tracking import LOSSES, read_losses
 
@@ -41,8 +40,6 @@ def tokenizer_for(config: Run) -> Any:
         return None
     rng = np.random.default_rng(config.seed)
     texts = [text for modality in SYSTEM_PROMPTS for text in corpus(modality, rng, TOKENIZER_ROUNDS)]
-    looked_up = [lookup(rng) for _ in range(TOKENIZER_ROUNDS)]
-    texts += ["\n".join([question, "".join(text for text, _ in answer)]) for question, answer in looked_up]
     texts += [f"system\n{prompt}" for prompt in SYSTEM_PROMPTS.values()]
     return build_tokenizer(texts, config.vocabulary)
 

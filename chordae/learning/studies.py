@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chordae.cohort.dataset import QUESTIONS, SAMPLES, Item, Sample, read_rows
-from chordae.cohort.findings import topics
+from chordae.cohort.findings import Topic, topics
 from chordae.learning.augmentation import vary
 from chordae.learning.media_cache import MediaCache, Seen, View
 from chordae.platform.errors import BadInput, BadSettings
@@ -33,7 +33,7 @@ class Studies:
         self.validation = [number for number, is_kept in enumerate(kept) if is_kept]
         if not self.training:
             raise BadInput("no study is left to train on", "make more patients, or lower `validation`")
-        self._by_finding = _by_finding(self.samples, self.training, view.modality)
+        self._drawn = _by_finding(self.samples, self.training, view.modality)
 
     def seen(self, number: int, rng: np.random.Generator | None = None) -> Seen:
         """A study as the model sees it; varied a little if there is a generator."""
@@ -41,11 +41,27 @@ class Studies:
         seen = self._caches[cache][place]
         return seen if rng is None else Seen(vary(seen.pixels, rng), seen.seconds)
 
-    def draw(self, rng: np.random.Generator) -> int:
-        """A study for training: topic, then finding, then study, each evenly, so that the rare ones are seen."""
-        finding = self._by_finding[int(rng.integers(len(self._by_finding)))]
-        numbers = finding[int(rng.integers(len(finding)))]
-        return numbers[int(rng.integers(len(numbers)))]
+    def draw(self, rng: np.random.Generator) -> tuple[int, Topic]:
+        """A study for training and the topic it was drawn for: topic, then finding, then study, each evenly.
+
+        So the rare ones are seen. What else is true of a drawn study is as uneven as ever: see `shares`.
+        """
+        topic, found = self._drawn[int(rng.integers(len(self._drawn)))]
+        numbers = list(found.values())[int(rng.integers(len(found)))]
+        return numbers[int(rng.integers(len(numbers)))], topic
+
+    def occurring(self, topic: Topic) -> tuple[str, ...]:
+        """The findings of a drawn topic that training studies have."""
+        return tuple(next(found for one, found in self._drawn if one == topic))
+
+    def shares(self) -> dict[str, dict[str, float]]:
+        """By topic: how often a drawn study has each finding, of those of which the topic's is known."""
+        chance = np.zeros(len(self.samples))
+        for _, found in self._drawn:
+            for numbers in found.values():
+                chance[numbers] += 1 / (len(self._drawn) * len(found) * len(numbers))
+        counted = {topic.key: {name: chance[of].sum() for name, of in found.items()} for topic, found in self._drawn}
+        return {key: {name: float(one / sum(of.values())) for name, one in of.items()} for key, of in counted.items()}
 
 
 def load_samples(datasets: Sequence[Path], modality: Modality) -> list[tuple[Path, Sample]]:
@@ -98,8 +114,10 @@ def _share(sample: Sample) -> float:
     return int.from_bytes(digest[:4], "big") / 2**32
 
 
-def _by_finding(samples: Sequence[Sample], numbers: Sequence[int], modality: Modality) -> list[list[list[int]]]:
-    """By topic, by finding: the studies of which it is true."""
+def _by_finding(
+    samples: Sequence[Sample], numbers: Sequence[int], modality: Modality
+) -> list[tuple[Topic, dict[str, list[int]]]]:
+    """The studies by topic and finding; topics of which all studies have the same finding teach nothing."""
     table = []
     for topic in topics(modality):
         groups: dict[str, list[int]] = defaultdict(list)
@@ -109,8 +127,8 @@ def _by_finding(samples: Sequence[Sample], numbers: Sequence[int], modality: Mod
                 raise BadInput(f"{finding!r} is no finding of {modality} {topic.key}", "make the dataset again")
             if finding is not None:
                 groups[finding].append(number)
-        if groups:
-            table.append([groups[name] for name in topic.findings if name in groups])
+        if len(groups) > 1:
+            table.append((topic, {name: groups[name] for name in topic.findings if name in groups}))
     if not table:
-        raise BadSettings(f"no {modality} study has a finding", "make the dataset again")
+        raise BadSettings(f"no {modality} topic has two findings", "make a dataset of more patients")
     return table

@@ -8,7 +8,7 @@ from invented import sample, samples
 
 from chordae.cohort.dataset import Item, Sample, read_rows, write_rows
 from chordae.cohort.findings import topics
-from chordae.cohort.items import build_items, checksum, refuse_leak, split_patients
+from chordae.cohort.items import build_items, checksum, refuse_leak
 from chordae.cohort.questions import NONE_SHARE
 from chordae.cohort.wording import NONE_OPTION
 from chordae.platform.errors import BadInput
@@ -80,20 +80,6 @@ def test_a_question_is_negative_where_nothing_is_wrong() -> None:
     normal = {topic.key: topic.normal for topic in topics("cmr")}
     assert all(item.negative == (item.finding == normal[item.topic]) for item in items)
     assert any(item.negative for item in items)
-
-
-def test_patients_stay_whole_and_keep_their_part_when_others_join() -> None:
-    few = samples("ecg", 400) + samples("cmr", 400)
-    shares = {"train": 0.7, "validation": 0.1, "test": 0.2}
-    parts = split_patients(few, shares, seed=8)
-    patients = {name: {one.patient for one in members} for name, members in parts.items()}
-    assert not patients["train"] & patients["test"]
-    assert sum(map(len, parts.values())) == 800
-    assert len(patients["train"]) == pytest.approx(280, abs=35)
-    more = split_patients(few + samples("ecg", 500, site="regional"), shares, seed=8)
-    assert patients["test"] <= {one.patient for one in more["test"]}
-    with pytest.raises(BadInput, match="do not add up"):
-        split_patients(few, {"train": 0.7, "test": 0.2}, seed=8)
 
 
 def test_a_test_patient_in_the_training_data_is_refused_by_name() -> None:

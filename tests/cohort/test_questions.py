@@ -22,7 +22,6 @@ from chordae.cohort.questions import (
     askable,
     blind_conversation,
     corpus,
-    listing_conversation,
     matching_conversation,
     question_conversation,
     report,
@@ -94,14 +93,14 @@ def test_a_blind_guess_gets_the_larger_of_none_and_one_listed_option() -> None:
 
 
 @pytest.mark.parametrize("topic", SPOKEN)
-def test_options_are_distinct_and_the_answer_names_the_truth_before_the_letter(topic: Topic) -> None:
+def test_options_are_distinct_and_the_answer_names_the_truth_and_no_letter(topic: Topic) -> None:
     for mcq in _drawn_evenly(topic, 60):
         assert len(set(mcq.options)) == len(mcq.options) == min(4, len(topic.findings))
         assert mcq.options[-1] == wording.NONE_OPTION
         right = mcq.options[mcq.correct]
         assert right == (mcq.finding if mcq.finding in mcq.options else wording.NONE_OPTION)
-        assert mcq.answer.endswith(f"({LETTERS[mcq.correct]})")
         assert mcq.finding in mcq.answer
+        assert not any(f"({letter})" in mcq.answer for letter in LETTERS)
         assert ("none of the other options" in mcq.answer) == (right == wording.NONE_OPTION)
         lines = mcq.question.split("\n")[1 : 1 + len(mcq.options)]
         assert [line[3:] for line in lines] == list(mcq.options)
@@ -113,10 +112,10 @@ def test_answers_look_as_they_are_taught() -> None:
     block = sample("ecg", rng, conduction="Left bundle branch block", rate="60 to 79 bpm", rhythm="Normal sinus rhythm")
     by_key = {topic.key: topic for topic in topics("ecg")}
     listed, unlisted = (ask_mcq(block, by_key["conduction"], rng, listed=value) for value in (True, False))
-    assert listed.answer == f"Left bundle branch block ({LETTERS[listed.correct]})"
-    assert unlisted.answer == "Left bundle branch block: none of the other options (D)"
+    assert listed.answer == "Left bundle branch block"
+    assert unlisted.answer == "Left bundle branch block: none of the other options"
     bpm = f"{block.numbers['rate_bpm']:.0f} bpm"
-    assert ask_mcq(block, by_key["rate"], rng, listed=True).answer.startswith(f"{bpm}: 60 to 79 bpm (")
+    assert ask_mcq(block, by_key["rate"], rng, listed=True).answer == f"{bpm}: 60 to 79 bpm"
     assert ask_open(block, by_key["rate"], rng).answer == f"{bpm}."
     assert report(block).startswith(f"Normal sinus rhythm at {bpm}. Left bundle branch block. ")
     weak = sample("echo", rng, lv_function="Mildly reduced LV function")
@@ -226,15 +225,35 @@ def test_without_a_picture_the_answer_is_that_none_was_given(modality: Modality)
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_text_only_exercises_have_right_letters(modality: Modality) -> None:
+def test_text_only_exercises_say_none_of_the_options_where_the_finding_is_not_among_them(modality: Modality) -> None:
     rng = np.random.default_rng(11)
     for _ in range(40):
-        for turn in (*matching_conversation(modality, rng).turns, *listing_conversation(modality, rng).turns):
-            options = {line[0]: line[3:] for line in turn.question.split("\n") if line[1:3] in (". ", ") ")}
-            for part in turn.answer.split(", "):
-                named, letter = part[:-4], part[-2]
-                wanted = options[letter]
-                assert named.lower().endswith(wanted.lower())
+        for turn in matching_conversation(modality, rng).turns:
+            options = [line[3:] for line in turn.question.split("\n") if line[1:3] in (". ", ") ")][:-1]
+            named = turn.answer.removesuffix(": none of the other options")
+            assert (named == turn.answer) == any(named.endswith(option) for option in options)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_beside_the_topic_that_must_be_asked_what_is_true_of_most_studies_is_asked_as_seldom_as_what_is_rare(
+    modality: Modality,
+) -> None:
+    rng, about = np.random.default_rng(16), next(one for one in topics(modality) if one.key == ROUNDS[modality][0][0])
+    other = next(one for one in topics(modality) if one.key == ROUNDS[modality][0][1])
+    common, rare = other.findings[:2]
+    shares = {topic.key: dict.fromkeys(topic.findings, 1 / len(topic.findings)) for topic in topics(modality)}
+    shares[other.key] = {common: 0.9, rare: 0.1}
+    asked = dict.fromkeys((common, rare), 0)
+    for name, studies in ((common, 900), (rare, 100)):
+        for _ in range(studies):
+            study = sample(modality, rng, **{other.key: name})
+            turns = question_conversation(study, rng, about, shares).turns
+            assert any(str(study.findings[about.key]) in turn.answer or about.key == "rate" for turn in turns)
+            asked[name] += any(name in turn.answer for turn in turns)
+    in_round = sum(about.key in keys and other.key in keys for keys in ROUNDS[modality])
+    in_round /= sum(about.key in keys for keys in ROUNDS[modality])
+    assert asked[common] == pytest.approx(500 * in_round, abs=70)
+    assert asked[rare] == pytest.approx(100 * in_round, abs=20)
 
 
 def test_decompositions_are_json_with_a_sub_query_for_each_study_asked_about() -> None:

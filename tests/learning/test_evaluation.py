@@ -1,5 +1,6 @@
 """Experts are judged on patients they never saw, beside what their figures are to be held against."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cohorts import Pretender, samples
 
 from chordae.cohort.dataset import QUESTIONS, Item, Sample, write_rows
 from chordae.cohort.items import build_items
-from chordae.learning.asking import StoredExpert, load_items
+from chordae.learning.asking import StoredAnswer, load_items
 from chordae.learning.comparison import compare, compare_likert
 from chordae.learning.evaluation import commonest_answers, evaluate_blind, evaluate_mcq, evaluate_vqa, positives
 from chordae.learning.judge import ClaimJudge, EndpointJudge
@@ -146,10 +147,10 @@ def test_answers_outlive_a_judge_that_fails(tmp_path: Path) -> None:
     expert = Pretender(skill=0.7)
     with pytest.raises(BadInput, match="gone"):
         evaluate_vqa(VQA, expert, Failing(), training=TRAINING, keep=keep)
-    again = evaluate_vqa(VQA, StoredExpert(keep, expert.name), ClaimJudge(), training=TRAINING)
-    assert again.lines[0] == vqa(expert).lines[0]
-    with pytest.raises(BadInput, match="no stored answer"):
-        StoredExpert(keep, "x").ask(MCQ, with_media=True)
+    kept = [StoredAnswer.model_validate(row) for row in json.loads(keep.read_text())]
+    assert [(row.id, row.answer) for row in kept] == [
+        (item.id, answer) for item, answer in zip(VQA, Pretender(skill=0.7).ask(VQA, with_media=True), strict=True)
+    ]
 
 
 def test_the_commonest_answer_is_the_topics_own() -> None:

@@ -9,6 +9,7 @@ import torch
 from made_up import make_dataset
 
 from chordae.cohort.dataset import SAMPLES, Sample, read_rows, write_rows
+from chordae.cohort.findings import topics
 from chordae.learning.config import NanoShape, PretrainConfig
 from chordae.learning.encoder import train_encoder
 from chordae.learning.heads import UNKNOWN, head_loss, right, targets
@@ -61,24 +62,67 @@ def test_every_finding_is_drawn_as_often_as_the_others_of_its_topic(dataset: Pat
     write_rows(tmp_path / SAMPLES, rare)
     studies = open_studies(config_of(tmp_path, validation=0))
     rng = np.random.default_rng(0)
-    drawn = Counter(studies.samples[studies.draw(rng)].findings["lv_function"] for _ in range(400))
+    drawn = Counter(studies.samples[studies.draw(rng)[0]].findings["lv_function"] for _ in range(400))
     assert 160 < drawn["Severely reduced LV function"] < 240, "4 of 64 studies, half of the draws"
 
 
 def test_what_is_unknown_changes_nothing(dataset: Path) -> None:
     samples = read_rows(dataset / SAMPLES, Sample)
-    told = targets(samples, "cmr")
+    told = targets(samples, "cmr", open_studies(config_of(dataset, validation=0)).shares())
     classes, numbers = told.of(samples[0].model_copy(update={"findings": {}, "numbers": {}}))
     assert (classes == UNKNOWN).all() and np.isnan(numbers).all()
     output = torch.randn(1, told.width, requires_grad=True)
     loss = head_loss(output, told, torch.from_numpy(classes)[None], torch.from_numpy(numbers)[None])
     assert loss.item() == 0
-    assert all(known == 0 for _, known in right(output, told, torch.from_numpy(classes)[None]).values())
+    assert right(output, told, torch.from_numpy(classes)[None]) == {}
+
+
+def test_shares_are_how_often_drawn_studies_have_a_finding(dataset: Path, tmp_path: Path) -> None:
+    rows = read_rows(dataset / SAMPLES, Sample)
+    names = next(topic for topic in topics("cmr") if topic.key == "lv_function").findings
+    uneven = [
+        row.model_copy(update={"findings": row.findings | {"lv_function": names[n < 58]}}) for n, row in enumerate(rows)
+    ]
+    (tmp_path / "media").symlink_to(dataset / "media")
+    write_rows(tmp_path / SAMPLES, uneven)
+    studies = open_studies(config_of(tmp_path, validation=0))
+    rng = np.random.default_rng(0)
+    drawn = [studies.samples[studies.draw(rng)[0]].findings for _ in range(20_000)]
+    for key, shares in studies.shares().items():
+        counted = Counter(found[key] for found in drawn if found[key] is not None)
+        assert sum(shares.values()) == pytest.approx(1)
+        for name, share in shares.items():
+            assert counted[name] / counted.total() == pytest.approx(share, abs=0.02), (key, name)
+    assert studies.shares()["lv_function"][names[1]] > 0.7, "drawn for another topic, most are as most studies are"
+
+
+def test_the_loss_asks_for_evidence_beyond_how_often_a_finding_is_drawn(dataset: Path) -> None:
+    told = targets(
+        read_rows(dataset / SAMPLES, Sample),
+        "cmr",
+        {"lge": {"Mid-wall enhancement": 0.2, "Subepicardial enhancement": 0.8}},
+    )
+    assert list(told.findings) == ["lge"]
+    names = told.findings["lge"]
+    output = torch.zeros(1, told.width)
+    output[0, [names.index(name) for name in told.shares["lge"]]] = 40.0  # the others are out of the question
+    unknown = torch.full((1, len(told.numbers)), float("nan"))
+    for name, share in told.shares["lge"].items():
+        loss = head_loss(output, told, torch.tensor([[names.index(name)]]), unknown)
+        assert loss.item() == pytest.approx(-np.log(share), abs=1e-4), "a blind guess costs the entropy of the draw"
+
+
+def test_right_counts_every_finding_alike(dataset: Path) -> None:
+    told = targets(read_rows(dataset / SAMPLES, Sample), "cmr", {"pericardial": {}})
+    output = torch.zeros(10, told.width)
+    output[:, 0] = 1.0  # always the first
+    classes = torch.tensor([[0]] * 8 + [[1]] + [[UNKNOWN]])
+    assert right(output, told, classes) == {"pericardial": 0.5}
 
 
 def test_numbers_are_scaled_by_the_studies_they_come_from(dataset: Path) -> None:
     samples = read_rows(dataset / SAMPLES, Sample)
-    told = targets(samples, "cmr")
+    told = targets(samples, "cmr", open_studies(config_of(dataset, validation=0)).shares())
     assert told.numbers == ("lv_ef",)
     scaled = [told.of(sample)[1][0] for sample in samples]
     assert np.mean(scaled) == pytest.approx(0, abs=1e-5)

@@ -33,7 +33,7 @@ workers: 0
 batch: 2
 warmup: 1
 save_every: 2
-phases: [{{steps: 2, lookup: 1, listing: 1}}, {{steps: 1, matching: 1, blind: 1, tasks: 1}}]
+phases: [{{steps: 2, matching: 1}}, {{steps: 1, matching: 1, blind: 1, tasks: 1}}]
 """
 STAGE = f"""
 version: "0"
