@@ -21,8 +21,11 @@ from chordae.cohort.dataset import SAMPLES, Sample, read_rows
 from chordae.cohort.findings import topics
 from chordae.platform.errors import BadInput
 from chordae.platform.files import write_atomically
-from chordae.preprocessing.echo.attention import AttentionSelector
+from chordae.preprocessing.echo.attention import QUALITIES, AttentionSelector
+from chordae.preprocessing.echo.views import diverse
 
+JUNK = "junk"
+"""What a clip shows that shows nothing that helps."""
 HIDDEN, EPOCHS, BATCH, RATE, DECAY = 48, 30, 64, 2e-3, 1e-3
 TOPICS = topics("echo")
 
@@ -36,7 +39,7 @@ class Bags:
     labels: NDArray[np.int64]
     """(studies, topics)."""
     views: list[list[str]]
-    """What each clip shows in truth; `junk` where it shows nothing that helps."""
+    """What each clip shows in truth, or `JUNK`."""
 
 
 class AttentionPooling(nn.Module):
@@ -132,7 +135,36 @@ def judge_selector(
         | {"all": round(float(np.mean(shares)), 2)}
         for view, shares in sorted(gained.items())
     }
-    return {"balanced_accuracy": accuracy, "attention_by_view": preference}
+    return {
+        "balanced_accuracy": accuracy,
+        "attention_by_view": preference,
+        "half_of_the_clips": judge_choice(selector, bags, rows),
+    }
+
+
+def judge_choice(selector: AttentionSelector, bags: Bags, rows: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    """Half of each study's clips, chosen by attention and by quality and difference, and all of them for comparison.
+
+    `evidence`: share of the chosen that show a standard view well. `views`: share of the views which the study shows
+    well that are among the chosen.
+    """
+    found: dict[str, list[tuple[float, float]]] = {"attention": [], "quality": [], "all": []}
+    for row in rows:
+        count = int(bags.present[row].sum())
+        clips, order = bags.features[row, :count], list(range(count))
+        quality = clips[:, -QUALITIES:].mean(axis=1)
+        chosen = {
+            "attention": selector.choose(clips, order, count // 2),
+            "quality": diverse(quality, clips[:, :-QUALITIES], order, count // 2),
+            "all": order,
+        }
+        shown = {view for view in bags.views[row] if view != JUNK}
+        for name, taken in chosen.items():
+            views = [bags.views[row][index] for index in taken]
+            evidence = sum(view != JUNK for view in views) / len(views)
+            found[name].append((evidence, len(shown & set(views)) / len(shown)))
+    means = {name: np.mean(pairs, axis=0) for name, pairs in found.items()}
+    return {name: {"evidence": round(float(e), 3), "views": round(float(v), 3)} for name, (e, v) in means.items()}
 
 
 def read_bags(dataset: Path) -> Bags:

@@ -35,7 +35,8 @@ def half() -> McqReport:
 def test_the_truth_scores_everything() -> None:
     report = mcq(Pretender())
     assert report.accuracy == 1.0
-    assert all(line.expert.excluded == 0 and line.by_letter.accuracy == 1.0 for line in report.lines)
+    assert all(line.expert.excluded == 0 and line.by_text.accuracy == 1.0 for line in report.lines)
+    assert report.lines[0].by_letter.excluded == len(MCQ), "answers give no letter"
 
 
 def test_groups_are_all_questions_seen_and_unseen_sites_categories_and_sites(half: McqReport) -> None:
@@ -71,7 +72,7 @@ def test_with_the_media_withheld_the_forced_choice_is_graded(half: McqReport) ->
 def test_a_right_finding_with_a_wrong_letter_counts_and_the_letter_is_graded_apart() -> None:
     class Misplacing(Pretender):
         def ask(self, items: Sequence[Item], with_media: bool) -> list[str]:
-            return [answer[:-3] + "(A)" for answer in super().ask(items, with_media)]
+            return [f"{answer} (A)" for answer in super().ask(items, with_media)]
 
     line = mcq(Misplacing()).lines[0]
     assert line.expert.accuracy == 1.0

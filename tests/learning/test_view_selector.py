@@ -65,6 +65,13 @@ def test_attention_goes_to_the_clips_that_hold_the_evidence(trained: tuple[dict[
     assert trained[0]["balanced_accuracy"]["diagnosis"] > 0.5  # type: ignore[index]  # of 8, one in eight by chance
 
 
+def test_of_half_the_clips_attention_keeps_all_evidence(trained: tuple[dict[str, object], Path]) -> None:
+    half = trained[0]["half_of_the_clips"]
+    assert half["attention"] == {"evidence": 0.333, "views": 1.0}  # type: ignore[index]  # one of three: there is one
+    assert half["all"] == {"evidence": 0.167, "views": 1.0}  # type: ignore[index]
+    assert half["quality"]["views"] < 1  # type: ignore[index]
+
+
 def test_ranking_without_torch_weighs_clips_as_training_did(trained: tuple[dict[str, object], Path]) -> None:
     with np.load(trained[1]) as stored:
         arrays = {name: stored[name] for name in stored.files}

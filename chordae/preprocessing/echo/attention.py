@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chordae.platform.errors import BadSettings
-from chordae.preprocessing.echo.views import Candidate, describe
+from chordae.preprocessing.echo.views import Candidate, describe, diverse
 
 Array = NDArray[np.float32]
 WEIGHTS = Path(__file__).with_name("attention.npz")
+QUALITIES = 4
+"""Features at the end that say how well a clip can be read."""
 NAMES = ("mean", "scale", "content", "content_bias", "gate", "gate_bias", "score")
 
 
@@ -31,7 +33,7 @@ def clip_features(candidate: Candidate) -> Array:
 
 
 class AttentionSelector:
-    """A `ViewSelector` whose ranking is learned. It does not read the question."""
+    """A `ViewSelector` that weighs clips as it has learned to and avoids likeness. It does not read the question."""
 
     def __init__(self, arrays: dict[str, Array]) -> None:
         if missing := [name for name in NAMES if name not in arrays]:
@@ -49,15 +51,22 @@ class AttentionSelector:
         return np.asarray(shares / shares.sum(axis=0), np.float32)
 
     def select(self, candidates: Sequence[Candidate], limit: int, question: str) -> list[int]:
-        """See ViewSelector: by the mean attention over topics. Equals are taken in the study's order."""
+        """See ViewSelector. Equals are taken in the study's order."""
         if not candidates:
             return []
-        shares = self.attention(np.stack([clip_features(candidate) for candidate in candidates])).mean(axis=1)
-        # rounded: what differs by less is equal, whatever the processor
-        ranked = sorted(
-            range(len(candidates)), key=lambda index: (-round(float(shares[index]), 6), candidates[index].number)
-        )
-        return ranked[:limit]
+        features = np.stack([clip_features(candidate) for candidate in candidates])
+        return self.choose(features, [candidate.number for candidate in candidates], limit)
+
+    def choose(self, features: Array, order: Sequence[int], limit: int) -> list[int]:
+        """The clips worth most and unlike one another: `diverse` of the attention of the topics' mean.
+
+        Args:
+            features: (clips, 388), as `clip_features` gives them.
+            order: (clips,) places in the study.
+            limit: how many at most.
+        """
+        attended = self.attention(features).mean(axis=1) * len(features)  # 1: as much as any other clip
+        return diverse(attended / (attended + 1), features[:, :-QUALITIES], order, limit)
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -45,10 +45,9 @@ class ViewSelector(Protocol):
 
 
 class QualityDiversitySelector:
-    """Image quality and difference, until an expert that has learned to attend chooses.
+    """Image quality and difference: what the learned selector (`attention.py`) is measured against.
 
-    Greedy, by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): each next clip is the one with the most
-    quality and the least likeness to any chosen before. It does not read the question.
+    It does not read the question.
     """
 
     def select(self, candidates: Sequence[Candidate], limit: int, question: str) -> list[int]:
@@ -57,16 +56,30 @@ class QualityDiversitySelector:
             return []
         quality = np.array([candidate.quality.overall for candidate in candidates])
         described = np.stack([describe(candidate.thumbnails) for candidate in candidates])
-        order = np.array([candidate.number for candidate in candidates])
-        likeness = np.zeros(len(candidates))
-        left, chosen = list(range(len(candidates))), list[int]()
-        while left and len(chosen) < limit:
-            # rounded: what differs by less is equal, whatever the processor
-            best = max(left, key=lambda index: (round(float(quality[index] - likeness[index]), 6), -order[index]))
-            left.remove(best)
-            chosen.append(best)
-            likeness = np.maximum(likeness, described @ described[best])
-        return chosen
+        return diverse(quality, described, [candidate.number for candidate in candidates], limit)
+
+
+def diverse(worth: NDArray[Any], described: NDArray[Any], order: Sequence[int], limit: int) -> list[int]:
+    """Positions of the clips that are worth most and do not all show the same, the best first.
+
+    Greedy, by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): each next clip is the one with the most
+    worth, 0 to 1, less its likeness to the likest of those chosen before.
+
+    Args:
+        worth: (clips,).
+        described: (clips, features) unit vectors, as `describe` gives them.
+        order: (clips,) places in the study; of equals the earlier is taken.
+        limit: how many at most.
+    """
+    likeness = np.zeros(len(worth))
+    left, chosen = list(range(len(worth))), list[int]()
+    while left and len(chosen) < limit:
+        # rounded: what differs by less is equal, whatever the processor
+        best = max(left, key=lambda index: (round(float(worth[index] - likeness[index]), 6), -order[index]))
+        left.remove(best)
+        chosen.append(best)
+        likeness = np.maximum(likeness, described @ described[best])
+    return chosen
 
 
 def judge(thumbnails: NDArray[np.uint8]) -> Quality:
