@@ -31,9 +31,9 @@ _LEAD_CODES = dict(zip(LEADS, (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), strict=T
 def write_ecg(signal: NDArray[np.float32], machine: EcgMachine, identity: Identity, directory: Path) -> Path:
     """Write (12, N) mV at 500 Hz as `ecg` with the format's suffix into the directory, and return its path.
 
-    Resampled to the machine's rate, but for .npy, which carries none and has 500 Hz by convention.
+    Resampled to the machine's rate; .npy, which carries none, has 500 Hz by convention.
     """
-    rate = RATE_HZ if machine.format == "npy" else machine.rate_hz
+    rate = machine.rate_hz
     signal = resampled(signal, rate)
     if machine.format == "muse":
         content = muse_xml(signal, rate, identity)

@@ -6,12 +6,13 @@ A profile is a YAML file; `configs/sites` has four. What a profile does not say 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from chordae.cohort.truth import CATEGORIES, Category
+from chordae.cohort.waves import RATE_HZ
 from chordae.platform.errors import BadSettings
 
 
@@ -27,13 +28,19 @@ class EcgMachine(_Strict):
     noise: float = Field(1.0, ge=0, description="Times the usual noise.")
     mains_hz: Literal[50, 60] = 50
 
+    @model_validator(mode="after")
+    def _arrays_carry_no_rate(self) -> Self:
+        if self.format == "npy" and self.rate_hz != RATE_HZ:
+            raise ValueError(f"npy files say nothing of their rate, which is {RATE_HZ} Hz")
+        return self
+
 
 class CmrScanner(_Strict):
     """The scanner and the protocol."""
 
     vendor: Literal["SIEMENS", "Philips Medical Systems", "GE MEDICAL SYSTEMS"] = "SIEMENS"
     model: str = "Aera"
-    field_t: float = Field(1.5, ge=0.5, le=7)
+    field_t: float = Field(1.5, description="1.5 or 3: the fields whose relaxation times are known here.")
     pixel_mm: float = Field(2.0, gt=0.8, lt=4)
     matrix: int = Field(144, ge=96, le=256)
     slice_mm: float = Field(8.0, gt=0)
@@ -44,6 +51,13 @@ class CmrScanner(_Strict):
     breathing: float = Field(0.06, ge=0, le=1, description="Share of series with a breathing artefact.")
     language: Literal["en", "de", "fr"] = "en"
     """Of the series descriptions."""
+
+    @field_validator("field_t")
+    @classmethod
+    def _known_field(cls, value: float) -> float:
+        if value not in (1.5, 3.0):
+            raise ValueError(f"{value:g} T is not simulated: 1.5 or 3")
+        return value
 
 
 class EchoMachine(_Strict):

@@ -34,13 +34,13 @@ def machine(form: str, rate: int = 500) -> EcgMachine:
     return EcgMachine(format=form, rate_hz=rate)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("form", SUFFIXES)
-@pytest.mark.parametrize("rate", [250, 500, 1000])
+@pytest.mark.parametrize(
+    ("form", "rate"), [(form, rate) for form in SUFFIXES for rate in (250, 500, 1000) if form != "npy" or rate == 500]
+)
 def test_the_room_reads_back_what_was_written(form: str, rate: int, tmp_path: Path) -> None:
     signal = recording(rate)
     path = write_ecg(signal, machine(form, rate), WHO, tmp_path)
     read = read_ecg(path)
-    rate = 500 if form == "npy" else rate
     assert (path.name, read.source, read.rate) == (f"ecg{SUFFIXES[form]}", form, rate)
     assert read.signal.shape == (12, 10 * rate)
     # Leads that follow from two others carry the rounding of both.

@@ -22,7 +22,13 @@ def test_an_unknown_site_is_refused_and_the_known_ones_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [("colour: red", "colour"), ("prevalence: {normal: 1}", "prevalence"), ("ecg: {format: fax}", "ecg.format")],
+    [
+        ("colour: red", "colour"),
+        ("prevalence: {normal: 1}", "prevalence"),
+        ("ecg: {format: fax}", "ecg.format"),
+        ("ecg: {format: npy, rate_hz: 250}", "500 Hz"),
+        ("cmr: {field_t: 7}", "7 T is not simulated"),
+    ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path: Path, change: str, named: str) -> None:
     text = Path("configs/sites/university.yaml").read_text()
