@@ -50,6 +50,7 @@ UNITS = {
     "ms": r"ms|milliseconds?",
     "mm": r"mm|millimet(?:re|er)s?",
 }
+_YES_NO = re.compile(r"\W*(yes|no)\b[.,:;]", re.IGNORECASE)
 _NUMBER_CLAIM = re.compile(r"(?P<name>[^:]+):\s*(?P<value>-?\d+(?:\.\d+)?)\s*(?P<unit>\S+)?\s*")
 
 
@@ -74,12 +75,21 @@ def standing(answer: str, claim: str, modality: Modality) -> Standing:
     return _number(answer, number["name"], float(number["value"]), number["unit"] or "")
 
 
+def yes_or_no(answer: str, reference: str) -> Standing | None:
+    """How an answer that begins with yes or no stands to a reference that does; none: one of them does not."""
+    said, right = (_YES_NO.match(text) for text in (answer, reference))
+    if said is None or right is None:
+        return None
+    return Standing.SUPPORTED if said[1].lower() == right[1].lower() else Standing.CONTRADICTED
+
+
 def _finding(answer: str, claim: str, topic: Topic) -> Standing:
     told = [one for one in mentions(answer, topic.modality) if one.topic == topic.key]
     there = {one.finding for one in told if one.affirmed}
     denied = {one.finding for one in told if not one.affirmed} - there
     if claim in there:
-        return Standing.SUPPORTED if there == {claim} else Standing.NEAR
+        further = len(there) - 1
+        return (Standing.SUPPORTED, Standing.NEAR)[further] if further < 2 else Standing.MISSING  # all of them is none
     if there:
         return max((_other(claim, one, topic) for one in there), key=lambda one: POINTS[one])
     if claim in denied:

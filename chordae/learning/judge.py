@@ -15,7 +15,7 @@ import openai
 from sklearn.metrics import cohen_kappa_score
 
 from chordae.cohort.dataset import Item
-from chordae.learning.claims import likert, standing
+from chordae.learning.claims import likert, standing, yes_or_no
 from chordae.platform.errors import BadInput, ExpertUnavailable
 
 RUBRIC = """5: every claim of the reference is made and nothing contradicts it.
@@ -92,7 +92,9 @@ class ClaimJudge:
         for item, answer in zip(items, answers, strict=True):
             if not item.claims:
                 raise BadInput(f"question {item.id} has no claims to match", "judge with an endpoint, or drop it")
-            scores.append(likert([standing(answer, claim, item.modality) for claim in item.claims]))
+            standings = [standing(answer, claim, item.modality) for claim in item.claims]
+            said = yes_or_no(answer, item.answer)
+            scores.append(likert([*standings, *([] if said is None else [said])]))
         return scores
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chordae.learning.claims import Standing, likert, standing
+from chordae.cohort.findings import topics
+from chordae.learning.claims import Standing, likert, standing, yes_or_no
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,23 @@ def test_a_claim_that_is_no_claim_is_an_error() -> None:
 def test_points_become_a_score() -> None:
     good, bad = Standing.SUPPORTED, Standing.CONTRADICTED
     assert [likert([good] * n + [bad] * (4 - n)) for n in range(5)] == [1, 2, 2, 3, 5]
+
+
+def test_naming_every_finding_says_nothing() -> None:
+    topic = next(topic for topic in topics("echo") if topic.key == "wall_motion")
+    assert {standing(", ".join(topic.findings), one, "echo") for one in topic.findings} == {Standing.MISSING}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Yes. Left bundle branch block.", Standing.SUPPORTED),
+        ("No. Left bundle branch block.", Standing.CONTRADICTED),
+        ("no: left bundle branch block", Standing.CONTRADICTED),
+        ("Left bundle branch block.", None),
+        ("No ST elevation.", None),
+    ],
+)
+def test_yes_and_no_are_held_against_the_reference(answer: str, expected: Standing | None) -> None:
+    assert yes_or_no(answer, "Yes. Left bundle branch block.") is expected
+    assert yes_or_no(answer, "Left bundle branch block.") is None
