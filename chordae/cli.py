@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.core import TyperGroup
 
-from chordae.cli_learning import cohort, evaluate, train
+from chordae.cli_learning import calibrate, cohort, evaluate, train
 from chordae.console import IngestView, err, out, progress, show_answer, show_settings
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.platform.schemas import Answer, Media, Modality
@@ -48,6 +48,7 @@ app.add_typer(preprocess, name="preprocess")
 app.add_typer(cohort, name="cohort")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
+app.command("calibrate")(calibrate)
 
 Config = Annotated[Path, typer.Option("--config", envvar="CHORDAE_CONFIG", help="Settings file.")]
 LAPTOP = Path("configs/laptop.yaml")

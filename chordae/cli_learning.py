@@ -1,4 +1,4 @@
-"""The verbs of learning: simulated patients, training, evaluation. One an intent; no logic."""
+"""The verbs of learning: simulated patients, training, evaluation, calibration. One an intent; no logic."""
 
 from __future__ import annotations
 
@@ -185,12 +185,72 @@ def _evaluate(
         else EndpointJudge(judge, judge_model, os.environ.get("CHORDAE_JUDGE_KEY", "none"))
     )
     wanted = Split(datasets, split, site, most)
-    part = [*([site] if site else []), *([f"{most}"] if most else [])]  # never over the report on all questions
-    folder = output or Path("var/evaluation") / "-".join([Path(model).name, *part])
+    folder = _folder(model, output, site, most)
     with progress() as tell:
         report = evaluate_served(kind, settings, modality, wanted, folder, grader, tell)
     out.print(table(report))
     err.print(f"report and plots in {folder}", markup=False)
+
+
+@evaluate.command("mirage")
+def evaluate_mirage(
+    model: Model,
+    split: SplitName = "test",
+    datasets: Datasets = Path("var/datasets"),
+    output: Results = None,
+    site: SiteName = None,
+    most: Most = None,
+    config: Config = LAPTOP,
+) -> None:
+    """Pictures absent, blank, of others: is what was made up flagged, and what was read off the picture kept?"""
+    from chordae.deployments.rephrasing import rephrase
+    from chordae.learning.evaluate_served import Split
+    from chordae.learning.mirage import mirage_served
+    from chordae.learning.mirage_report import tables, write
+    from chordae.platform.embedding import load_embedding
+
+    settings, modality = _expert(model, config)
+    default, folder = load_settings(config).orchestrator, _folder(model, output, site, most)
+    wanted = Split(datasets, split, site, most)
+    with progress() as tell:
+        embed = load_embedding()
+        report = mirage_served(settings, default, modality, wanted, folder, rephrase, embed, tell)
+        write(report, folder)
+    out.print(*tables(report), sep="\n")
+    err.print(f"report and plots in {folder}", markup=False)
+
+
+def calibrate(
+    model: Model,
+    split: SplitName = "calibration",
+    datasets: Datasets = Path("var/datasets"),
+    output: Results = None,
+    most: Most = None,
+    config: Config = LAPTOP,
+) -> None:
+    """Fit alpha and threshold to an expert's weights: no mirage passes, most correct answers do. Kept beside them."""
+    from chordae.deployments.rephrasing import rephrase
+    from chordae.learning.calibrate import calibrate_served
+    from chordae.learning.evaluate_served import Split
+    from chordae.learning.mirage_report import calibration_table
+    from chordae.learning.results import note
+    from chordae.platform.embedding import load_embedding
+    from chordae.platform.weights import fetch_checkpoint, read_manifest
+
+    settings, modality = _expert(model, config)
+    folder = _folder(model, output, None, most)
+    with progress() as tell:
+        embed = load_embedding()
+        found = calibrate_served(settings, modality, Split(datasets, split, None, most), folder, rephrase, embed, tell)
+    name = read_manifest(fetch_checkpoint(settings.model, settings.revision)).name
+    out.print(calibration_table(found, name, note(name)))
+    err.print(f"stored beside the weights; answers and plots in {folder}", markup=False)
+
+
+def _folder(model: str, output: Path | None, site: str | None, most: int | None) -> Path:
+    """Where a report goes: one on some of the questions never over the one on all."""
+    part = [*([site] if site else []), *([f"{most}"] if most else [])]
+    return output or Path("var/evaluation") / "-".join([Path(model).name, *part])
 
 
 def _expert(model: str, config: Path) -> tuple[ExpertSettings, Modality]:

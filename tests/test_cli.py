@@ -17,7 +17,7 @@ from fakes import BLIND, GROUNDED, Platform, crashing, free_port, hallucinating,
 from typer.testing import CliRunner
 
 from chordae.cli import app
-from chordae.deployments.probing import DISCLAIMER
+from chordae.platform.probing import DISCLAIMER
 from chordae.platform.settings import Settings, knobs
 from chordae.platform.weights import identify
 from chordae.preprocessing import dicom

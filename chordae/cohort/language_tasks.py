@@ -11,6 +11,7 @@ import numpy as np
 from chordae.cohort import wording
 from chordae.cohort.conversation import Conversation, Turn
 from chordae.cohort.findings import TOPICS, Topic, topics
+from chordae.platform.language_prompts import DECOMPOSE_PROMPT, REPHRASE_PROMPT, SUMMARISE_PROMPT
 from chordae.platform.schemas import Modality
 
 NAMES: dict[Modality, str] = {"ecg": "ECG", "echo": "Echo", "cmr": "CMR"}
@@ -19,9 +20,6 @@ MISSING: dict[Modality, str] = {
     "echo": "No echocardiogram was available.",
     "cmr": "No cardiac MRI was available.",
 }
-DECOMPOSE_PROMPT = "Split the question by study, as JSON.\nStudies: {studies}\nQuestion: {question}"
-REPHRASE_PROMPT = "Say it in other words: {question}"
-SUMMARISE_PROMPT = "Summarise the answers in one or two sentences.\n{answers}"
 
 _ORDER: tuple[Modality, ...] = ("ecg", "echo", "cmr")
 _EVERYWHERE = (

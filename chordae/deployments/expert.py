@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chordae.deployments.openai_api import is_media, media_id_of, media_ids
+from chordae.platform.calibration import read_calibration
 from chordae.platform.engine import ChatEngine, Engine
 from chordae.platform.errors import BadInput, BadSettings, ExpertUnavailable
 from chordae.platform.media import MediaStore
@@ -38,6 +39,8 @@ class Expert:
             problem = f"{self._manifest.name} is an expert for {self._manifest.modality}, not for {modality}"
             raise BadSettings(problem, f"set experts.{modality}.model to another checkpoint")
         self._weights = identify(checkpoint)
+        fitted = read_calibration(checkpoint, self._weights.digest)
+        self._gate = None if fitted is None else {"alpha": fitted.alpha, "threshold": fitted.threshold}
         self._engine = engine or Engine(
             checkpoint, self._manifest.name, self._settings, self._media.directory, KIND_OF[modality]
         )
@@ -83,6 +86,8 @@ class Expert:
         The others start when vLLM has read and tokenised the first: its picture is then on its way to the engine,
         which encodes it once and lets the others share what it computes, a step behind (docs/ARCHITECTURE.md). One
         replica and one weights version answer them all.
+
+        Raises as `chat` does. The first is told before another's failure is raised: it can be used without them.
         """
         ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
         prepared = list(map(self._prepare, requests, ids))
@@ -90,12 +95,18 @@ class Expert:
         tasks = {asyncio.create_task(self._gathered(lead, requests[0], request_id)): 0}
         for index in range(1, len(requests)):
             tasks[asyncio.create_task(self._answer(prepared[index], requests[index]))] = index
-        pending = set(tasks)
+        pending, told_first, failure = set(tasks), False, None
         try:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=tasks.__getitem__):
+                    if tasks[task] and task.exception() is not None:
+                        failure = failure or task.exception()
+                        continue
                     yield tasks[task], task.result()
+                    told_first = told_first or tasks[task] == 0
+                if failure is not None and told_first:
+                    raise failure
         finally:
             for unfinished in tasks:  # a failed or abandoned one takes the rest with it
                 unfinished.cancel()
@@ -144,6 +155,7 @@ class Expert:
         return {
             "request_id": request_id,
             "weights": [self._weights.model_dump()],
+            "gate": self._gate,
             "media": media_ids(request),
             "settings_digest": self._settings_digest,
         }

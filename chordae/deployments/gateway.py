@@ -1,66 +1,54 @@
 """The orchestrator's port: OpenAI's API, for the orchestrator and every expert by its name; and media in and out.
 
-An expert's own port leads past this, to the expert itself (`expert_port.py`).
+Further calls are in `studies_api.py` (studies and stored answers) and `web_api.py` (the experts' web ports). An
+expert's own port leads past this, to the expert itself (`expert_port.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import math
 import re
-import secrets
-import tempfile
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response, UploadFile
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse
 from ray import serve
 
-from chordae.deployments import openai_api, pictures
+from chordae.deployments import openai_api, studies_api, web_api
+from chordae.deployments.intake import received
 from chordae.deployments.openai_api import ChatRequest
-from chordae.deployments.web import awaited, expert_answer, new_api, read_question, reported
-from chordae.platform.errors import ChordaeError, ExpertUnavailable, UnknownModel
-from chordae.platform.media import MediaStore
+from chordae.deployments.openapi_document import COMPLETION, FILE, Health, ModelList, json_body
+from chordae.deployments.studies_api import StudiesApi
+from chordae.deployments.web import EventStream, last_answer, new_api, read_question, reported
+from chordae.deployments.web_api import WebApi
+from chordae.platform.errors import ChordaeError, UnknownModel
 from chordae.platform.schemas import Answer, Media
-from chordae.platform.settings import Settings
-from chordae.platform.telemetry import keep_requests_out_of_logs
-from chordae.preprocessing.identity import KEY_BYTES, Site
-from chordae.preprocessing.study import prepare_study
 
 api = new_api()
 ORCHESTRATOR = "chordae"
-DESCRIBE_S = 10.0  # a call to a deployment without a live replica waits for one
 CARD_S = 10.0  # an expert that is deployed anew goes by its old name for no longer
 
 
-class Gateway:
-    """The callable behind the deployment; `orchestrator` and `experts` are Serve handles."""
-
-    def __init__(self, settings: Settings, orchestrator: Any, experts: dict[str, Any]) -> None:
-        keep_requests_out_of_logs()
-        self._settings, self._orchestrator, self._experts = settings, orchestrator, experts
-        self._media = MediaStore(settings.media_dir)
-        self._cards: dict[str, dict[str, Any]] = {}
-        self._seen: dict[str, float] = {}
+class Gateway(WebApi, StudiesApi):
+    """The callable behind the deployment: these calls, and those of its bases."""
 
     @api.get("/health")
-    async def health(self) -> dict[str, str]:
+    async def health(self) -> Health:
         """Answers while every expert does."""
         await self._describe()
-        return {"status": "ok"}
+        return Health(status="ok")
 
-    @api.get("/v1/models")
+    @api.get("/v1/models", response_model=None, responses={200: {"model": ModelList}})
     async def models(self) -> dict[str, Any]:
         """The orchestrator and every expert."""
         mine = {"id": ORCHESTRATOR, "object": "model", "created": 0, "owned_by": "chordae"}
         return {"object": "list", "data": [mine, *(await self._describe()).values()]}
 
-    @api.post("/v1/chat/completions")
+    @api.post(
+        "/v1/chat/completions", response_class=JSONResponse, responses=COMPLETION, openapi_extra=json_body(ChatRequest)
+    )
     async def chat(self, request: Request) -> Response:
         """`chordae`, or an expert by its own name."""
         longest = self._settings.gateway.max_question_characters
@@ -75,29 +63,9 @@ class Gateway:
 
         Several files are one study, for example header and signals of WFDB.
         """
-        with tempfile.TemporaryDirectory(prefix="chordae-") as directory:
-            paths = []
-            for index, part in enumerate(file):
-                path = Path(directory) / _file_name(part.filename or "", index)
-                path.write_bytes(await part.read())
-                paths.append(path)
-            alone = paths[0] if len(paths) == 1 else Path(directory)
-            header = next((path for path in paths if path.suffix == ".hea"), alone)
-            if not self._cards:
-                await self._describe()
-            return await asyncio.to_thread(self._prepare, header)
+        return await self._keep(await received(file))
 
-    def _prepare(self, study: Path) -> Media:
-        # whose it is decides only whether it is of one patient: the hashes and the key that made them are dropped
-        prepared = prepare_study(study, Site("upload", secrets.token_bytes(KEY_BYTES)))
-        return pictures.keep_study(self._media, prepared, self._size())
-
-    def _size(self) -> pictures.Size:
-        """At which the ECG expert wants its pictures; the others look at videos."""
-        size = self._cards.get("ecg", {}).get("chordae", {}).get("picture")
-        return None if size is None else (size[0], size[1])
-
-    @api.get("/media/{media_id}")
+    @api.get("/media/{media_id}", response_class=FileResponse, responses=FILE)
     async def picture(self, media_id: str) -> FileResponse:
         """The picture or video of that id."""
         return FileResponse(self._media.path(media_id))
@@ -117,14 +85,6 @@ class Gateway:
         """Every expert's card by modality; the last ones seen give the models their names."""
         return {modality: await self._card(modality) for modality in self._experts}
 
-    async def _card(self, modality: str, age_s: float = 0) -> dict[str, Any]:
-        """An expert's card, of that age at most."""
-        if time.monotonic() - self._seen.get(modality, -math.inf) >= age_s:
-            described = asyncio.wait_for(self._experts[modality].describe.remote(), DESCRIBE_S)
-            self._cards[modality] = await awaited(described, f"the {modality} expert")
-            self._seen[modality] = time.monotonic()
-        return self._cards[modality]
-
     async def _ask(self, asked: ChatRequest) -> Response:
         request_id = uuid.uuid4().hex
         question = openai_api.question_of(asked)
@@ -132,12 +92,10 @@ class Gateway:
         steps = reported(asking, ORCHESTRATOR)
         if asked.stream:
             first = await anext(steps)  # a question that cannot be answered is a 4xx, not a stream
-            return StreamingResponse(self._tell(first, steps, request_id), media_type="text/event-stream")
-        async for step in steps:
-            if isinstance(step, Answer):
-                headers = openai_api.provenance_headers(step.provenance.model_dump())
-                return JSONResponse(openai_api.completion(step, ORCHESTRATOR), headers=headers)
-        raise ExpertUnavailable("the orchestrator ended without an answer", "ask again")
+            return EventStream(self._tell(first, steps, request_id), steps)
+        answer = await last_answer(steps)
+        headers = openai_api.provenance_headers(answer.provenance.model_dump())
+        return JSONResponse(openai_api.completion(answer, ORCHESTRATOR), headers=headers)
 
     async def _tell(self, first: Any, rest: AsyncIterator[Any], request_id: str) -> AsyncIterator[str]:
         """Stages as they end, then the answer in words, then the end; an error is an event too."""
@@ -151,10 +109,6 @@ class Gateway:
             yield f"data: {json.dumps(openai_api.error_body(error))}\n\n"
         yield "data: [DONE]\n\n"
 
-    async def _ask_expert(self, modality: str, asked: ChatRequest) -> Response:
-        expert = self._experts[modality]
-        return await expert_answer(asked, modality, expert.chat.remote, expert.options(stream=True).stream.remote)
-
 
 def _events(step: Answer | tuple[str, float], request_id: str) -> Iterator[str]:
     """A finished stage, or the answer word by word, as server-sent events."""
@@ -167,13 +121,6 @@ def _events(step: Answer | tuple[str, float], request_id: str) -> Iterator[str]:
     yield openai_api.event(request_id, ORCHESTRATOR, finish=step.finish_reason, extension=extension)
 
 
-def _file_name(sent: str, index: int) -> str:
-    """A made-up name, for names of files may be names of patients; a WFDB header refers to the names as sent."""
-    name = re.split(r"[/\\]", sent)[-1]
-    if re.fullmatch(r"\w[\w. -]{0,59}\.(hea|dat|mat)", name):
-        return name
-    suffix = re.search(r"\.[a-z0-9]{1,8}\Z", name, re.IGNORECASE | re.ASCII)
-    return f"recording-{index}{suffix[0] if suffix else ''}"
-
-
+api.include_router(web_api.router)
+api.include_router(studies_api.router)
 GatewayDeployment: Any = serve.deployment(serve.ingress(api)(Gateway))

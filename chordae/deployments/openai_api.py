@@ -9,18 +9,33 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.platform.schemas import Answer, Kind, Question
 
 _MEDIA = re.compile(r"(?:media:|/media/)?([0-9a-f]{64})")
+_HOST = r"(\[[0-9a-f:.]+\]|[^/?#@\\:\s]+)(?::[0-9]{1,5})?"
+_ADDRESS = re.compile(rf"https?://{_HOST}/media/([0-9a-f]{{64}})", re.IGNORECASE)
+
+THIS_MACHINE = frozenset({"localhost", "127.0.0.1"})
+"""Hosts whose `/media/<id>` is ours, whatever the port; the host that a request itself names is one more."""
 
 # What to do with a picture that came as a `data:` URL: keep it, and say under which id.
 KeepDataUrl = Callable[[str], str]
+
+
+def _plain(text: str) -> str:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("text holds a NUL character or half a surrogate pair, which cannot be kept")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(_plain)]
+"""What a database takes and UTF-8 can write; for bodies that are no bytes any more when they are checked."""
 
 
 class ChordaeOptions(BaseModel):
@@ -59,8 +74,20 @@ class ChatRequest(BaseModel):
     chordae: ChordaeOptions = ChordaeOptions()
 
 
-def parse(body: bytes, keep: KeepDataUrl, longest: int) -> ChatRequest:
+def host_of(header: str) -> str | None:
+    """The host in a Host header, without its port (RFC 9110, 7.2); None where there is none."""
+    match = re.fullmatch(_HOST, header, re.IGNORECASE)
+    return match[1].lower() if match else None
+
+
+def parse(body: bytes, keep: KeepDataUrl, longest: int, hosts: Collection[str] = THIS_MACHINE) -> ChatRequest:
     """A request with its media referred to as `media:<id>` and put before the text of their message.
+
+    Args:
+        body: OpenAI's JSON.
+        keep: what to do with a picture that comes with the question.
+        longest: characters that a question may have.
+        hosts: those whose `/media/<id>` is an id of ours; nothing is fetched from them either.
 
     Raises:
         BadInput: not JSON, an unsupported field, an empty or overlong question, media from elsewhere.
@@ -71,16 +98,30 @@ def parse(body: bytes, keep: KeepDataUrl, longest: int) -> ChatRequest:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{field or 'body'}: {first['msg']}", "send OpenAI's chat completion fields as JSON") from error
-    messages = [_normalise(message, keep) for message in request.messages]
+    return checked(request, keep, longest, hosts)
+
+
+def checked(
+    request: ChatRequest, keep: KeepDataUrl, longest: int, hosts: Collection[str] = THIS_MACHINE
+) -> ChatRequest:
+    """`parse` for a request that is no bytes any more."""
+    messages = [_normalise(message, keep, hosts) for message in request.messages]
     questions = [text_of(message) for message in messages if message["role"] == "user"]
-    if not questions or not questions[-1].strip():
+    if not questions:
         raise BadInput("the question is empty", "put it in the last user message")
-    if len(questions[-1]) > longest:
-        raise BadInput(f"the question has {len(questions[-1])} characters", f"shorten it to {longest} or fewer")
+    check_question(questions[-1], longest)
     return request.model_copy(update={"messages": messages})
 
 
-def _normalise(message: dict[str, Any], keep: KeepDataUrl) -> dict[str, Any]:
+def check_question(text: str, longest: int) -> None:
+    """Raises BadInput where there is nothing in it, or more than `longest` characters."""
+    if not text.strip():
+        raise BadInput("the question is empty", "put it in the last user message")
+    if len(text) > longest:
+        raise BadInput(f"the question has {len(text)} characters", f"shorten it to {longest} or fewer")
+
+
+def _normalise(message: dict[str, Any], keep: KeepDataUrl, hosts: Collection[str]) -> dict[str, Any]:
     role, content = message.get("role"), message.get("content")
     if role not in ("system", "user", "assistant"):
         raise BadInput(f"unknown role {role!r}", "use system, user or assistant")
@@ -92,8 +133,8 @@ def _normalise(message: dict[str, Any], keep: KeepDataUrl) -> dict[str, Any]:
     text: list[dict[str, Any]] = []
     for part in content:
         if is_media(part) and isinstance(part.get(part["type"]), dict):
-            url = part[part["type"]].get("url")
-            media.append(media_part("image" if part["type"] == "image_url" else "video", _media_id(url, keep, part)))
+            media_id = _media_id(part[part["type"]].get("url"), keep, part, hosts)
+            media.append(media_part("image" if part["type"] == "image_url" else "video", media_id))
         elif part.get("type") == "text" and isinstance(part.get("text"), str):
             text.append({"type": "text", "text": part["text"]})
         else:
@@ -101,13 +142,15 @@ def _normalise(message: dict[str, Any], keep: KeepDataUrl) -> dict[str, Any]:
     return {"role": role, "content": media + text}
 
 
-def _media_id(url: Any, keep: KeepDataUrl, part: dict[str, Any]) -> str:
+def _media_id(url: Any, keep: KeepDataUrl, part: dict[str, Any], hosts: Collection[str]) -> str:
     if isinstance(url, str) and url.startswith("data:"):
         if part["type"] == "image_url":
             return keep(url)
         raise BadInput("a video does not come with the question", "upload its study with POST /media, and name the id")
     if isinstance(url, str) and (match := _MEDIA.fullmatch(url)):
         return match[1]
+    if isinstance(url, str) and (match := _ADDRESS.fullmatch(url)) and match[1].lower() in hosts:
+        return match[2]
     raise BadInput(
         "media are not fetched from other addresses", "send a picture as a data: URL, or the id of media uploaded here"
     )

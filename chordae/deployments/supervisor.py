@@ -33,6 +33,7 @@ from chordae.platform.settings import Settings, load_settings
 Progress = Callable[[str], None]
 
 GiB = 1024**3
+EXPIRY_EVERY_S = 600.0
 # Serve's own settings for throughput: gRPC between replicas, no extra event loops, and replicas that listen for
 # themselves, on 127.0.0.1 (direct ingress), where HAProxy finds them without Serve's proxy between (docs/LOG.md).
 _SERVING = {
@@ -48,7 +49,7 @@ def check_machine(settings: Settings) -> None:
     Raises:
         BadSettings: a port is taken, or too little memory is available; says which and what to do.
     """
-    services = settings.outer_ports()
+    services = settings.outer_ports() | {f"{name} web API": port for name, port in settings.web_ports().items()}
     if settings.cluster.address is None:  # on a joined cluster Serve may hold its port already
         services |= {"internal": settings.gateway.internal_port}
     for service, port in services.items():
@@ -87,9 +88,21 @@ def run(settings: Settings, progress: Progress) -> None:
     with _state(settings, progress) as tell, _platform(settings, tell, stop) as look_after:
         if not stop.is_set():
             tell("ready")
+        threading.Thread(target=_expire_uploads, args=(settings, progress, stop), daemon=True).start()
         while not stop.wait(1):
             look_after()
         tell("stopping: running answers finish first")
+
+
+def _expire_uploads(settings: Settings, progress: Progress, stop: threading.Event) -> None:
+    """Uploaded media go in time. In a thread, for the ledger may be slow and HAProxy must not wait for it."""
+    from chordae.deployments.uploads import expire_uploads
+
+    while not stop.wait(EXPIRY_EVERY_S):
+        try:
+            expire_uploads(settings)
+        except (ChordaeError, OSError) as error:
+            progress(f"uploads that have expired are still here ({error}): tried again in {EXPIRY_EVERY_S:.0f} s")
 
 
 @contextmanager

@@ -125,10 +125,12 @@ def _ask(wanted: Questions, samples: list[Sample], output: Path) -> dict[str, ob
     summary: dict[str, object] = {}
     for modality in sorted({sample.modality for sample in samples}):
         members = [sample for sample in samples if sample.modality == modality]
-        drawn = build_items(members, "mcq", wanted.mcq_per_topic, wanted.seed)
-        kept, cleaned = filter_items(drawn)
-        items += kept + build_items(members, "vqa", wanted.vqa_per_topic, wanted.seed)
-        summary[f"b_clean_{modality}"] = asdict(cleaned)
+        if wanted.mcq_per_topic:
+            kept, cleaned = filter_items(build_items(members, "mcq", wanted.mcq_per_topic, wanted.seed))
+            items += kept
+            summary[f"b_clean_{modality}"] = asdict(cleaned)
+        if wanted.vqa_per_topic:
+            items += build_items(members, "vqa", wanted.vqa_per_topic, wanted.seed)
     found = checksum(items)
     if wanted.checksum and found != wanted.checksum:
         raise BadInput(

@@ -4,6 +4,9 @@ SQLite in the data directory, or PostgreSQL by URL. It holds no path and no pati
 source is a keyed hash, its patient and study likewise (`chordae.preprocessing.identity`), and problems are told in the
 project's own words. Every method is one transaction, on disk when it returns.
 
+Beside that, what came through the API: which media a study sent there has, and every answer about it, with the question
+in the caller's own words.
+
 A run owns what it claimed until the lease ends, and renews the lease while it lives. Whoever lost a claim can no longer
 write about the study: that is why nothing is recorded twice.
 """
@@ -110,6 +113,37 @@ class StudyRow(Base):
     reason: Mapped[str | None] = mapped_column(String(64))
     stage: Mapped[str | None] = mapped_column(String(64))
     problem: Mapped[str | None]
+
+
+class SentStudyRow(Base):
+    """What came in by one `POST /v1/studies`: ids of its media, one a modality."""
+
+    __tablename__ = "sent_studies"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    media: Mapped[list[str]] = mapped_column(JSON)
+    sent_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class AnswerRow(Base):
+    """An answer about such a study, as the caller got it."""
+
+    __tablename__ = "answers"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("sent_studies.id"), index=True)
+    question: Mapped[str]
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    answered_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class AnswerMediaRow(Base):
+    """Media that an answer is about: they stay as long as it does."""
+
+    __tablename__ = "answer_media"
+
+    answer: Mapped[str] = mapped_column(ForeignKey("answers.id"), primary_key=True)
+    media: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
 @dataclass(frozen=True)
@@ -297,6 +331,41 @@ class Ledger:
             query = query.where(StudyRow.site == site)
         with self._transaction() as session:
             return {(modality, cast(State, state)): n for modality, state, n in session.execute(query)}
+
+    def keep_sent(self, study: str, media: Sequence[str]) -> None:
+        """A study that came through the API, by the ids of its media."""
+        with self._transaction() as session:
+            session.add(SentStudyRow(id=study, media=list(media), sent_at=_now()))
+
+    def sent_media(self, study: str) -> tuple[str, ...] | None:
+        """Ids of that study's media; None where no such study was sent."""
+        with self._transaction() as session:
+            row = session.get(SentStudyRow, study)
+            return None if row is None else tuple(row.media)
+
+    def keep_answer(
+        self, answer: str, study: str, question: str, media: Iterable[str], content: dict[str, Any]
+    ) -> None:
+        """An answer (`content`, JSON) about that study and those of its media."""
+        with self._transaction() as session:
+            session.add(AnswerRow(id=answer, study=study, question=question, content=content, answered_at=_now()))
+            session.flush()  # before what refers to it
+            session.add_all(AnswerMediaRow(answer=answer, media=one) for one in dict.fromkeys(media))
+
+    def answer(self, answer: str) -> dict[str, Any] | None:
+        """What `keep_answer` was given as content; None where there is no such answer."""
+        with self._transaction() as session:
+            row = session.get(AnswerRow, answer)
+            return None if row is None else row.content
+
+    def media_in_use(self, media: Iterable[str]) -> set[str]:
+        """Those of these ids that a study taken in has as media or as its picture for people, or an answer is about."""
+        used: set[str] = set()
+        for some in _chunks(list(media)):
+            with self._transaction() as session:
+                for column in (MediaRow.id, MediaRow.companion, AnswerMediaRow.media):
+                    used.update(one for one in session.scalars(select(column).where(column.in_(some))) if one)
+        return used
 
     def _settle(self, session: Session, study_id: str, claim: str, /, **values: Any) -> bool:
         done = update(StudyRow).where(StudyRow.id == study_id, _owned(claim))

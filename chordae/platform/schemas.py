@@ -46,12 +46,20 @@ class WeightsVersion(Noun):
     digest: str = Field(description="SHA-256 over what decides an answer: see chordae.platform.weights")
 
 
+class Gate(Noun):
+    """How confidence is weighed, and below what an answer is flagged."""
+
+    alpha: float = Field(ge=0, le=1, description="Weight of rephrase agreement; the rest weighs the image delta")
+    threshold: float = Field(ge=0, le=1, description="Confidence below this is flagged")
+
+
 class ExpertAnswer(Noun):
     """What an expert said to one prompt."""
 
     text: str
     weights: WeightsVersion
     finish_reason: str
+    gate: Gate | None = Field(None, description="Fitted for these weights; none: they were never calibrated")
 
 
 class Confidence(Noun):
@@ -71,6 +79,9 @@ class Probe(Noun):
 
     question: str
     answer: str
+    source: Literal["model", "bank"] | None = Field(
+        None, description="Who put the question in other words: a language model or the bank; none: it is the original"
+    )
 
 
 class ProbeReport(Noun):
@@ -94,16 +105,55 @@ class Provenance(Noun):
     settings_digest: str
 
 
+SentenceKind = Literal["finding", "contradiction", "withheld", "missing"]
+"""An expert's own words; two experts who cannot both be right; an answer not relied on; no answer at all."""
+
+
+class Sentence(Noun):
+    """One sentence of the synthesis, and whose answers say so."""
+
+    text: str
+    rests_on: tuple[Modality, ...] = Field(min_length=1, description="Whose answers, or whose absence")
+    confidence: float | None = Field(
+        description="Of the expert, of a contradiction's weaker side; none: not probed, or nothing was answered"
+    )
+    kind: SentenceKind
+
+
+class Synthesis(Noun):
+    """What all experts together said, in the order in which it is to be read."""
+
+    sentences: tuple[Sentence, ...]
+    text: str = Field(
+        description="The sentences, a line each; of a single modality its answer as it is, with the disclaimer in "
+        "front where it is flagged"
+    )
+    apart: dict[Modality, str] = Field(
+        default_factory=dict,
+        description="Words of flagged experts behind the disclaimer, to be shown apart from `text`, never within it",
+    )
+
+
 class Answer(Noun):
     """What the platform tells the caller."""
 
     text: str = Field(
-        description="The answer, with the disclaimer in front where it is flagged; every expert's, by name"
+        description="The answer, with the disclaimer in front where it is flagged; of several experts the synthesis"
     )
     flagged: bool | None = Field(description="None: not probed, so nothing is known about it")
     finish_reason: str = Field(description="OpenAI's: `length` means that the answer was cut off")
     answers: dict[Modality, ExpertAnswer] = Field(default_factory=dict, description="What each expert said")
     missing: dict[Modality, str] = Field(default_factory=dict, description="Of several modalities, which and why not")
+    unprobed: dict[Modality, str] = Field(
+        default_factory=dict, description="Who answered but could not be probed, and why"
+    )
+    sentences: tuple[Sentence, ...] = Field((), description="The text, sentence by sentence, with what each rests on")
+    apart: dict[Modality, str] = Field(
+        default_factory=dict, description="Words of flagged experts of several, behind the disclaimer; not in the text"
+    )
+    sub_queries: dict[Modality, str] = Field(default_factory=dict, description="What each expert was asked")
+    split_by: Literal["model", "rules"] = Field("rules", description="Who made the sub-queries")
+    split_note: str = Field("", description="Why the rules made them")
     reports: tuple[ProbeReport, ...] = ()
     provenance: Provenance
     stages: dict[str, float] = Field(default_factory=dict, description="Seconds by stage, in order")

@@ -24,7 +24,7 @@ from pydantic_settings import (
 )
 
 from chordae.platform.errors import BadSettings
-from chordae.platform.schemas import KIND_OF
+from chordae.platform.schemas import KIND_OF, Modality
 
 MiB = 1024**2
 GiB = 1024**3
@@ -92,6 +92,7 @@ class ExpertSettings(Knobs):
     model: str = Field(description="Model directory, or hf://owner/name for a Hugging Face repository")
     revision: str | None = Field(None, description="Commit of that repository; pin it in production")
     port: int = Field(ge=1, le=65535, description="Outer port of this expert's OpenAI-compatible API")
+    web_port: int | None = Field(None, ge=1, le=65535, description="Outer port of this expert's web API; none: closed")
     max_answer_tokens: int = Field(512, ge=1, description="Longest answer, tokens")
     engine: EngineSettings = Field(default_factory=lambda: EngineSettings(), description="What vLLM is given")
     replicas: ReplicaSettings = Field(default_factory=lambda: ReplicaSettings(), description="Scaling and limits")
@@ -105,7 +106,14 @@ class OrchestratorSettings(Knobs):
         le=1,
         description="Confidence below this gets the disclaimer. Above alpha, or a perfectly consistent mirage passes",
     )
+    language: Modality | None = Field(
+        None, description="Expert that splits and rewords questions; none: rules and a bank of wordings do"
+    )
+    language_timeout_s: float = Field(5, gt=0, description="After this the rules or the bank take over")
     expert_timeout_s: float = Field(60, gt=0, description="An expert that has not answered by then is unavailable")
+    probe_timeout_s: float = Field(
+        60, gt=0, description="An answer not probed by then, after it came, is told unprobed"
+    )
     replicas: ApiReplicaSettings = Field(default_factory=lambda: ApiReplicaSettings(), description="Scaling and limits")
 
 
@@ -115,6 +123,12 @@ class GatewaySettings(Knobs):
     internal_port: int = Field(8100, ge=1, le=65535, description="Ray Serve's own HTTP proxy; not for clients")
     tls_certificate: Path | None = Field(None, description="PEM with certificate and key; none: plain HTTP")
     max_upload_bytes: int = Field(64 * MiB, ge=1, description="Largest request body")
+    max_video_frames: int = Field(1800, ge=2, description="Longest video that is uploaded as one, frames")
+    upload_expires_h: float = Field(
+        24, gt=0, description="Uploaded media that no stored answer rests on go after so many hours; ingested ones stay"
+    )
+    uploads_per_minute: int = Field(600, ge=1, description="More from one address are refused with 429")
+    upload_bytes_per_minute: int = Field(4 * GiB, ge=1, description="The same in bytes")
     max_question_characters: int = Field(4000, ge=1, description="Longest question")
     request_timeout_s: float = Field(300, gt=0, description="A request that takes longer is cut off")
     max_connections: int = Field(1000, ge=1, description="Clients connected at once")
@@ -161,16 +175,23 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:
         ports = self.outer_ports() | {"internal": self.gateway.internal_port}
+        ports |= {f"{modality} web API": port for modality, port in self.web_ports().items()}
         if len(set(ports.values())) < len(ports):
             raise ValueError(f"two services share a port: {ports}")
         unknown = set(self.experts) - set(KIND_OF)
         if unknown:
             raise ValueError(f"no expert for modality {sorted(unknown)}; there are: {', '.join(KIND_OF)}")
+        if self.orchestrator.language is not None and self.orchestrator.language not in self.experts:
+            raise ValueError(f"orchestrator.language: there is no {self.orchestrator.language} expert")
         return self
 
     def outer_ports(self) -> dict[str, int]:
         """Port by service: `chordae` is the orchestrator, the others are experts by modality."""
         return {"chordae": self.gateway.port} | {name: expert.port for name, expert in self.experts.items()}
+
+    def web_ports(self) -> dict[str, int]:
+        """Port of the web API by modality, of those experts that have one."""
+        return {name: expert.web_port for name, expert in self.experts.items() if expert.web_port is not None}
 
     @property
     def media_dir(self) -> Path:

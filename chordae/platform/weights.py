@@ -13,6 +13,7 @@ from chordae.platform.errors import BadSettings
 from chordae.platform.schemas import Modality, WeightsVersion
 
 MANIFEST = "manifest.json"
+CALIBRATION = "calibration.json"
 VIDEO_PROCESSOR = "video_preprocessor_config.json"
 HUB = "hf://"
 
@@ -104,12 +105,12 @@ def identify(checkpoint: Path) -> WeightsVersion:
     """Name, version and digest.
 
     The digest is SHA-256 over how the model wants its pictures and the sorted (name, SHA-256) of every file but the
-    model card and the manifest, whose other facts change no answer.
+    model card, the manifest, whose other facts change no answer, and the calibration, which is fitted to the digest.
     """
     manifest = read_manifest(checkpoint)
     whole = hashlib.sha256(f"{manifest.layout} {manifest.picture}\n".encode())
     for path in sorted(checkpoint.iterdir()):
-        if path.is_file() and path.name not in ("README.md", MANIFEST):
+        if path.is_file() and path.name not in ("README.md", MANIFEST, CALIBRATION):
             with path.open("rb") as file:
                 whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return WeightsVersion(name=manifest.name, version=manifest.version, digest=whole.hexdigest())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -39,3 +41,25 @@ async def upload(http: httpx.AsyncClient, *files: tuple[str, bytes]) -> httpx.Re
 
 def kept(settings: Settings) -> list[str]:
     return sorted(path.name for path in settings.media_dir.iterdir())
+
+
+async def hang_up(app: Any, path: str, body: dict[str, Any], after: Callable[[], bool]) -> None:
+    """POST JSON to an ASGI app as a client that goes away once `after` is true; returns when the app is done."""
+    content = json.dumps(body).encode()
+    requests = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if requests:
+            return requests.pop()
+        while not after():
+            await asyncio.sleep(0.005)
+        return {"type": "http.disconnect"}
+
+    async def send(_: dict[str, Any]) -> None:
+        await asyncio.sleep(0)
+
+    headers = [(b"host", b"gateway"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"}
+    scope |= {"path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers, "root_path": ""}
+    async with asyncio.timeout(20):
+        await app(scope, receive, send)

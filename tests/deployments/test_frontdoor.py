@@ -329,3 +329,59 @@ def test_an_upload_of_undeclared_length_is_refused(tmp_path: Path, version: str)
     assert seen == []
     # over HTTP/2 curl may see the connection end before it reads the answer
     assert b"does not say how large it is" in told.stdout or (version != "--http1.1" and told.returncode)
+
+
+# --- the web API's ports ---
+
+
+def with_web_port(tmp_path: Path, **gateway: Any) -> Settings:
+    settings = made(tmp_path, **gateway)
+    ecg = settings.experts["ecg"].model_copy(update={"web_port": free_port()})
+    return settings.model_copy(update={"experts": {"ecg": ecg}})
+
+
+def test_a_web_port_leads_to_the_gateway_under_its_modality(tmp_path: Path) -> None:
+    settings = with_web_port(tmp_path)
+    url = f"http://127.0.0.1:{settings.web_ports()['ecg']}"
+    with serve_behind(settings) as seen, open_door(settings):
+        httpx.get(f"{url}/health")
+        httpx.get(f"{url}/media/x?a=b")
+        httpx.post(f"{url}/chat", content=b"{}")
+        httpx.get(f"{url}/ecg/v1/models")  # an expert's own address is none here
+    assert seen == [
+        "GET /web/ecg/health",
+        "GET /web/ecg/media/x?a=b",
+        "POST /web/ecg/chat",
+        "GET /web/ecg/ecg/v1/models",
+    ]
+
+
+def test_a_web_port_refuses_bodies_over_the_limit(tmp_path: Path) -> None:
+    settings = with_web_port(tmp_path, max_upload_bytes=1000)
+    url = f"http://127.0.0.1:{settings.web_ports()['ecg']}/upload"
+    with serve_behind(settings) as seen, open_door(settings):
+        assert httpx.post(url, content=bytes(1001)).status_code == 413
+    assert seen == []
+
+
+def test_more_uploads_in_a_minute_than_the_settings_allow_are_refused_on_every_port_and_questions_are_not(
+    tmp_path: Path,
+) -> None:
+    settings = with_web_port(tmp_path, uploads_per_minute=3)
+    outer, web = settings.gateway.port, settings.web_ports()["ecg"]
+    with serve_behind(settings), open_door(settings):
+        sent = [
+            httpx.post(f"http://127.0.0.1:{port}{path}", content=b"x")
+            for port, path in [(outer, "/media"), (web, "/upload"), (web, "/preprocess"), (outer, "/v1/studies")]
+        ]
+        asked = httpx.post(f"http://127.0.0.1:{outer}/v1/answers", content=b"x")
+    assert [reply.status_code for reply in sent] == [200, 200, 200, 429]
+    assert (sent[-1].headers["retry-after"], asked.status_code) == ("5", 200)
+    assert sent[-1].json()["error"]["code"] == "unavailable"
+
+
+def test_more_bytes_in_a_minute_than_the_settings_allow_are_refused(tmp_path: Path) -> None:
+    settings = with_web_port(tmp_path, upload_bytes_per_minute=5000)
+    url = f"http://127.0.0.1:{settings.gateway.port}/media"
+    with serve_behind(settings), open_door(settings):
+        assert [httpx.post(url, content=bytes(6000)).status_code for _ in range(2)] == [200, 429]

@@ -12,7 +12,7 @@ from asking import events, question, told
 from fakes import GROUNDED, Crash, MakePlatform, Platform, crashing, only_without, overlong, silent
 
 from chordae.deployments import gateway
-from chordae.deployments.probing import DISCLAIMER
+from chordae.platform.probing import DISCLAIMER
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings
 from chordae.platform.weights import identify

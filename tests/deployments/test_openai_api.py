@@ -292,3 +292,66 @@ def test_what_a_probed_answer_cannot_honour_is_refused_and_the_rest_reaches_the_
     for field, value in {"n": 2, "logprobs": True, "response_format": {"type": "json_object"}}.items():
         with pytest.raises(BadInput, match=field):
             question_of(parse(user(text("Q"), **{field: value})))
+
+
+OURS = frozenset({"localhost", "127.0.0.1", "heart.example", "[::1]"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://localhost:8775/media/{ID}",
+        f"http://127.0.0.1/media/{ID}",
+        f"https://heart.example:8770/media/{ID}",
+        f"HTTPS://Heart.Example/media/{ID}",
+        f"http://[::1]:8765/media/{ID}",
+    ],
+)
+@pytest.mark.parametrize("part", [picture, video])
+def test_an_address_of_our_own_is_the_id_in_it(part: Any, url: str) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": [part(url), text("Q")]}]}).encode()
+    (message,) = openai_api.parse(body, lambda url: OTHER, 100, OURS).messages
+    assert openai_api.media_id_of(message["content"][0]) == ID
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://evil.example/media/{ID}",
+        f"http://heart.example.evil.example/media/{ID}",
+        f"http://heart.example@evil.example/media/{ID}",
+        f"http://evil.example@heart.example/media/{ID}",
+        f"http://evil.example#@heart.example/media/{ID}",
+        f"http://evil.example\\@heart.example/media/{ID}",
+        f"http://localhost:8775/media/{ID}?x=1",
+        f"http://localhost:8775/media/{ID}#x",
+        f"http://localhost:8775/x/media/{ID}",
+        f"http://localhost:8775//media/{ID}",
+        f"http://localhost:/media/{ID}",
+        f"http://localhost:99999999/media/{ID}",
+        f"http:///media/{ID}",
+        f"ftp://localhost/media/{ID}",
+        f"file://localhost/media/{ID}",
+        "http://localhost/media/",
+    ],
+)
+def test_an_address_that_is_almost_our_own_is_refused(url: str) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": [picture(url), text("Q")]}]}).encode()
+    with pytest.raises(BadInput, match="not fetched"):
+        openai_api.parse(body, lambda url: OTHER, 100, OURS)
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [
+        ("Heart.Example:8770", "heart.example"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]:8080", "[::1]"),
+        ("", None),
+        ("a b", None),
+        ("a@b", None),
+        (":80", None),
+    ],
+)
+def test_a_host_header_names_a_host_or_nothing(header: str, host: str | None) -> None:
+    assert openai_api.host_of(header) == host

@@ -27,10 +27,10 @@ from fakes import (
 from ray.serve.exceptions import BackPressureError
 
 from chordae.deployments.orchestrator import Orchestrator
-from chordae.deployments.probing import DISCLAIMER
 from chordae.deployments.rephrasing import rephrase
 from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable, Overloaded, UnknownMedia
 from chordae.platform.media import MediaStore
+from chordae.platform.probing import DISCLAIMER
 from chordae.platform.schemas import Answer, Media, Question
 from chordae.platform.settings import OrchestratorSettings, Settings
 from chordae.platform.weights import identify
@@ -166,13 +166,39 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("rule", "says"), FAILURES.values(), ids=FAILURES.keys())
-@pytest.mark.parametrize("where", ["everywhere", "only in the probe without the picture"])
-async def test_what_an_expert_cannot_answer_is_an_error_that_says_so_and_is_never_scored(
-    make_platform: MakePlatform, media: Media, rule: Any, says: str, where: str, monkeypatch: pytest.MonkeyPatch
+async def test_what_an_expert_cannot_answer_is_an_error_that_says_so(
+    make_platform: MakePlatform, media: Media, rule: Any, says: str
 ) -> None:
-    monkeypatch.setattr("chordae.deployments.orchestrator.confidence", lambda *_: pytest.fail("was scored"))
     with pytest.raises(ExpertUnavailable, match=says):
-        await told(make_platform(rule=rule if where == "everywhere" else only_without(rule)), media.id)
+        await told(make_platform(rule=rule), media.id)
+
+
+@pytest.mark.parametrize(("rule", "says"), FAILURES.values(), ids=FAILURES.keys())
+async def test_an_answer_whose_probe_fails_is_told_with_that_warning_and_never_scored(
+    make_platform: MakePlatform, media: Media, rule: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chordae.deployments.orchestrator.confidence", lambda *_, **__: pytest.fail("was scored"))
+    answer = await told(make_platform(rule=only_without(rule)), media.id)
+    assert (answer.flagged, answer.reports) == (True, ())
+    assert says in answer.unprobed["ecg"]
+    assert (
+        answer.text
+        == f"Note: the ECG answer could not be probed ({answer.unprobed['ecg']}). Do not rely on it.\n\n{GROUNDED}"
+    )
+
+
+async def test_an_answer_whose_probes_stall_is_told_in_time(
+    make_platform: MakePlatform, media: Media, settings: Settings
+) -> None:
+    quick = settings.orchestrator.model_copy(update={"probe_timeout_s": 0.1})
+    platform = make_platform(settings.model_copy(update={"orchestrator": quick}))
+    platform.engine.stalls = lambda question, picture: picture is None
+    async with asyncio.timeout(5):
+        answer = await told(platform, media.id)
+    assert answer.flagged is True
+    assert "not answered in" in answer.unprobed["ecg"]
+    await asyncio.sleep(0.05)
+    assert any(line.startswith("abort") for line in platform.engine.log), "nobody waits for it any more"
 
 
 async def test_what_a_model_says_when_it_crashes_stays_inside(make_platform: MakePlatform, media: Media) -> None:

@@ -25,11 +25,11 @@ from fakes import (
 from ray.serve.exceptions import BackPressureError
 
 from chordae.deployments.orchestrator import Orchestrator
-from chordae.deployments.probing import DISCLAIMER
 from chordae.deployments.rephrasing import rephrase
 from chordae.deployments.side_by_side import side_by_side
 from chordae.platform.errors import BadInput, ExpertUnavailable, Overloaded
 from chordae.platform.media import MediaStore
+from chordae.platform.probing import DISCLAIMER
 from chordae.platform.schemas import Answer, Media, Question
 from chordae.platform.settings import Settings
 from chordae.platform.weights import identify

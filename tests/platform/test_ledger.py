@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -323,3 +324,50 @@ def test_what_a_killed_process_had_not_finished_is_not_there(tmp_path: Path) -> 
     child.start()
     child.join()
     assert Ledger(url).counts() == {(None, "waiting"): 1}
+
+
+# What came through the API
+
+
+def test_an_answer_comes_back_as_it_was_given(ledger: Ledger) -> None:
+    ledger.keep_sent("s", ["m1", "m2"])
+    content = {"text": "Sinus rhythm, 72 µV/min", "reports": [{"value": 0.5}], "missing": None}
+    ledger.keep_answer("a", "s", "What is seen?", ["m1", "m2", "m1"], content)
+    assert ledger.sent_media("s") == ("m1", "m2")
+    assert ledger.answer("a") == content
+    assert (ledger.sent_media("x"), ledger.answer("x")) == (None, None)
+
+
+def test_an_answer_about_a_study_that_was_never_sent_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(ChordaeError):
+        ledger.keep_answer("a", "nowhere", "What?", ["m"], {})
+    assert ledger.answer("a") is None and ledger.media_in_use(["m"]) == set()
+
+
+def test_media_are_in_use_by_a_study_taken_in_and_by_answers_and_not_by_a_study_that_was_only_sent(
+    ledger: Ledger,
+) -> None:
+    ledger.offer(offers("a"))
+    ledger.claim(["a"], "run", LEASE_S)
+    finish(ledger, "a", "run")
+    ledger.keep_sent("s", ["answered", "sent"])
+    ledger.keep_answer("x", "s", "What?", ["answered"], {})
+    companion = media().companion or ""
+    assert ledger.media_in_use([media().id, companion, "answered", "sent"]) == {media().id, companion, "answered"}
+    assert ledger.media_in_use([]) == set()
+
+
+def test_an_answer_survives_the_death_of_the_process_that_kept_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'l.sqlite3'}"
+
+    def keep_and_die() -> None:
+        ledger = Ledger(url)
+        ledger.keep_sent("s", ["m"])
+        ledger.keep_answer("a", "s", "What?", ["m"], {"text": "said"})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = multiprocessing.get_context("fork").Process(target=keep_and_die)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert Ledger(url).answer("a") == {"text": "said"}

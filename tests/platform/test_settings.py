@@ -195,3 +195,18 @@ def test_an_override_of_one_knob_leaves_its_neighbours_alone(monkeypatch: pytest
 
 def test_untouched_knobs_show_as_untouched() -> None:
     assert all(str(value) == default for _, _, default, value in knobs(load_settings(None)))
+
+
+def test_a_web_port_is_the_experts_own_choice_and_shared_with_nobody(tmp_path: Path) -> None:
+    experts = {"ecg": {"model": "m", "port": 8020, "web_port": 8775}, "echo": {"model": "m", "port": 8010}}
+    assert make_settings(tmp_path, tmp_path, experts=experts).web_ports() == {"ecg": 8775}
+    experts["echo"]["web_port"] = 8775
+    with pytest.raises(ValueError, match="share a port"):
+        make_settings(tmp_path, tmp_path, experts=experts)
+
+
+def test_a_laptops_web_ports_are_those_that_clients_know() -> None:
+    """REFERENCE: 8765 CMR, 8770 echo, 8775 ECG."""
+    known = {"ecg": 8775, "echo": 8770, "cmr": 8765}
+    ports = load_settings(REPOSITORY / "configs/laptop.yaml").web_ports()
+    assert ports and ports == {modality: known[modality] for modality in ports}

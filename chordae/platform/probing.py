@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 
-from chordae.platform.schemas import Confidence
-from chordae.platform.settings import OrchestratorSettings
+from chordae.platform.schemas import Confidence, Gate
 
 # (n texts) -> (n, d) float32 embeddings, one row a text
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -47,19 +46,23 @@ def image_delta(with_picture: str, without_picture: str, embed: Embed) -> float:
 
 
 def confidence(
-    original: str, rephrased: Sequence[str], without_picture: str, embed: Embed, settings: OrchestratorSettings
+    original: str, rephrased: Sequence[str], without_picture: str, embed: Embed, gate: Gate, calibrated: bool = False
 ) -> Confidence:
-    """alpha * agreement + (1 - alpha) * image delta, and whether it is below the threshold."""
+    """alpha * agreement + (1 - alpha) * image delta, and whether it is below the threshold.
+
+    `calibrated` says whether the gate was fitted for the weights that answered.
+    """
     agreed = agreement([original, *rephrased])
     delta = image_delta(original, without_picture, embed)
-    value = settings.alpha * agreed + (1 - settings.alpha) * delta
+    value = gate.alpha * agreed + (1 - gate.alpha) * delta
     return Confidence(
         agreement=agreed,
         image_delta=delta,
-        alpha=settings.alpha,
-        threshold=settings.threshold,
+        alpha=gate.alpha,
+        threshold=gate.threshold,
         value=value,
-        flagged=value < settings.threshold,
+        flagged=value < gate.threshold,
+        calibrated=calibrated,
     )
 
 

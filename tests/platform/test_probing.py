@@ -11,10 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from chordae.deployments.orchestrator import load_embedding
-from chordae.deployments.probing import DISCLAIMER, agreement, confidence, image_delta, rouge_l, with_disclaimer
-from chordae.platform.schemas import Confidence
-from chordae.platform.settings import OrchestratorSettings
+from chordae.platform.embedding import load_embedding
+from chordae.platform.probing import DISCLAIMER, agreement, confidence, image_delta, rouge_l, with_disclaimer
+from chordae.platform.schemas import Confidence, Gate
 
 oracle = RougeScorer(["rougeL"], use_stemmer=False)
 words = st.sampled_from(["sinus", "rhythm", "left", "bundle", "branch", "block", "no", "st", "elevation", "72", "V1"])
@@ -79,7 +78,7 @@ def test_opposite_embeddings_count_no_more_than_orthogonal_ones() -> None:
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("value", [0.0, float("nan")])
 def test_an_embedding_without_direction_never_passes_for_evidence(value: float) -> None:
-    settings = OrchestratorSettings(threshold=0.9)
+    settings = Gate(alpha=0.5, threshold=0.9)
     verdict = confidence("a", ["a"] * 3, "b", lambda _: np.full((2, 2), value, np.float32), settings)
     assert verdict.image_delta == 0.0
     assert verdict.flagged
@@ -87,14 +86,14 @@ def test_an_embedding_without_direction_never_passes_for_evidence(value: float) 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_confidence_weighs_agreement_and_image_delta_by_alpha(alpha: float) -> None:
-    verdict = confidence("a b", ["a b", "a b", "c d"], "a x", embed_words, OrchestratorSettings(alpha=alpha))
+    verdict = confidence("a b", ["a b", "a b", "c d"], "a x", embed_words, Gate(alpha=alpha, threshold=0.6))
     assert (verdict.agreement, verdict.image_delta) == (pytest.approx(0.5), pytest.approx(0.5))
     assert verdict.value == pytest.approx(alpha * verdict.agreement + (1 - alpha) * verdict.image_delta)
 
 
 @pytest.mark.parametrize(("threshold", "flagged"), [(0.75, True), (0.5, False), (0.25, False)])
 def test_only_a_confidence_below_the_threshold_is_flagged(threshold: float, flagged: bool) -> None:
-    settings = OrchestratorSettings(alpha=1.0, threshold=threshold)
+    settings = Gate(alpha=1.0, threshold=threshold)
     verdict = confidence("a b", ["a b", "a b", "c d"], "x", embed_words, settings)
     assert verdict.value == 0.5
     assert (verdict.flagged, verdict.threshold, verdict.calibrated) == (flagged, threshold, False)
