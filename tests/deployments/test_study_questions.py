@@ -26,6 +26,7 @@ from ray.serve.exceptions import BackPressureError
 
 from chordae.deployments.orchestrator import Orchestrator
 from chordae.deployments.rephrasing import rephrase
+from chordae.deployments.rephrasing_bank import framed
 from chordae.deployments.side_by_side import side_by_side
 from chordae.platform.errors import BadInput, ExpertUnavailable, Overloaded
 from chordae.platform.media import MediaStore
@@ -77,7 +78,15 @@ async def test_each_expert_is_asked_about_its_own_media_and_probed(
     platform: Platform, media: dict[str, Media], settings: Settings
 ) -> None:
     answer = await told(platform, media["cmr"], media["ecg"], media["echo"])
-    assert answer.text == "ECG: ecg seen in .png\n\nEcho: echo seen in .mp4\n\nCMR: cmr seen in .mp4"
+    told_of = {sentence.text: sentence.rests_on for sentence in answer.sentences}
+    assert told_of == {
+        "ECG: ecg seen in .png": ("ecg",),
+        "Echo: echo seen in .mp4": ("echo",),
+        "CMR: cmr seen in .mp4": ("cmr",),
+    }
+    assert answer.text.split("\n") == [sentence.text for sentence in answer.sentences]
+    assert answer.sub_queries == dict.fromkeys(("ecg", "echo", "cmr"), QUESTION)
+    assert (answer.split_by, answer.split_note) == ("rules", "no language model to ask")
     assert [report.modality for report in answer.reports] == ["ecg", "echo", "cmr"]
     assert {modality: said.text for modality, said in answer.answers.items()} == {
         "ecg": "ecg seen in .png",
@@ -97,17 +106,14 @@ async def test_each_expert_is_asked_about_its_own_media_and_probed(
 
 
 def test_a_rephrasing_names_what_the_expert_looks_at() -> None:
-    firsts = [rephrase("Q?", modality)[0] for modality in ("ecg", "echo", "cmr")]
-    assert firsts == [
-        "Looking at this ECG: Q?",
-        "Looking at this echocardiogram: Q?",
-        "Looking at this cardiac MR study: Q?",
-    ]
+    assert "Looking at this ECG: Q?" in framed("Q?", "ecg")
+    assert "Looking at this echocardiogram: Q?" in framed("Q?", "echo")
+    assert "Looking at this cardiac MR study: Q?" in framed("Q?", "cmr")
 
 
 async def test_the_stages_are_told_by_expert(platform: Platform, media: dict[str, Media]) -> None:
     *stages, answer = await steps(platform, *media.values())
-    expected = {f"{modality} {stage}" for modality in media for stage in ("answer", "probe")}
+    expected = {"decompose", *(f"{modality} {stage}" for modality in media for stage in ("answer", "probe"))}
     assert {name for name, _ in stages} == set(answer.stages) == expected
 
 
@@ -140,7 +146,9 @@ async def test_one_mirage_flags_the_whole_and_is_named(platform: Platform, media
     platform.engines["echo"].rule = hallucinating
     answer = await told(platform, *media.values())
     assert answer.flagged is True
-    assert f"Echo: {DISCLAIMER}\n\n{GROUNDED}" in answer.text
+    assert answer.apart == {"echo": f"{DISCLAIMER}\n\n{GROUNDED}"}
+    assert GROUNDED not in answer.text
+    assert [sentence.kind for sentence in answer.sentences if "echo" in sentence.rests_on] == ["withheld"]
     assert "ECG: ecg seen" in answer.text
     assert answer.answers["echo"].text == GROUNDED
     assert [report.confidence.flagged for report in answer.reports] == [False, True, False]
@@ -220,7 +228,7 @@ async def test_one_recording_alone_is_answered_as_ever(platform: Platform, media
 async def test_unprobed_answers_are_told_apart_too(platform: Platform, media: dict[str, Media]) -> None:
     answer = await told(platform, *media.values(), probe=False)
     assert (answer.flagged, answer.reports, len(answer.answers)) == (None, (), 3)
-    assert answer.text.startswith("ECG: ecg seen in .png\n\nEcho: ")
+    assert answer.text.startswith("ECG (unverified: not probed): ecg seen in .png\nEcho (unverified: not probed): ")
 
 
 async def test_streams_side_by_side_go_on_after_an_error_of_ours_and_end_with_any_other() -> None:
