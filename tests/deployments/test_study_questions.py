@@ -35,7 +35,7 @@ from chordae.platform.schemas import Answer, Media, Question
 from chordae.platform.settings import Settings
 from chordae.platform.weights import identify
 
-QUESTION = "Is the left ventricle impaired?"
+QUESTION = "What are the main findings?"
 
 
 @pytest.fixture
