@@ -119,6 +119,7 @@ async def test_an_answer_says_what_it_rests_on(
     assert answer["chordae"] == {
         "request_id": "request-1",
         "weights": [identify(model_dir).model_dump()],
+        "gate": None,
         "media": [media.id],
         "settings_digest": settings.digest(),
     }
@@ -227,7 +228,7 @@ async def test_when_one_fails_the_rest_are_ended(make_platform: MakePlatform, me
         await together(platform.expert, questions(media))
     await asyncio.sleep(0.05)
     ended = {line.split()[1] for line in platform.engine.log if line.startswith("end")}
-    assert ended == set()
+    assert ended <= {"0"}, "the first is told before another's failure"
 
 
 async def test_nothing_else_is_asked_when_the_first_is_refused(make_platform: MakePlatform, media: Media) -> None:

@@ -7,9 +7,18 @@ from hypothesis import strategies as st
 
 from chordae.deployments.clinical_text import sentences
 from chordae.deployments.synthesis import NO_WORDS, Opinion, synthesise
-from chordae.platform.answers import Sentence, Synthesis
 from chordae.platform.probing import DISCLAIMER
-from chordae.platform.schemas import KIND_OF, Confidence, ExpertAnswer, Modality, Probe, ProbeReport, WeightsVersion
+from chordae.platform.schemas import (
+    KIND_OF,
+    Confidence,
+    ExpertAnswer,
+    Modality,
+    Probe,
+    ProbeReport,
+    Sentence,
+    Synthesis,
+    WeightsVersion,
+)
 
 WEIGHTS = WeightsVersion(name="nano", version="1", digest="0" * 64)
 THRESHOLD = 0.5
