@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 from datetime import UTC, datetime, timedelta
 from math import ceil
