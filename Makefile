@@ -46,7 +46,9 @@ models: $(INSTALLED)
 	    config=configs/train/$$expert-nano-$$stage.yaml; name=$$(sed -n 's/^name: //p' $$config 2>/dev/null); \
 	    test ! -f $$config -o -d var/models/$$name || $(BIN)/chordae train $$stage --config $$config || exit 1; done; \
 	  mkdir -p models/$$expert-nano && cp var/models/$$expert-nano/* models/$$expert-nano/ || exit 1; \
-	  $(BIN)/chordae evaluate mcq --model models/$$expert-nano --output models/$$expert-nano/evaluation || exit 1; done
+	  for kind in mcq vqa blind; do \
+	    $(BIN)/chordae evaluate $$kind --model models/$$expert-nano --output models/$$expert-nano/evaluation || exit 1; \
+	  done; $(BIN)/python scripts/model_card.py models/$$expert-nano || exit 1; done
 
 up: $(INSTALLED)
 	$(BIN)/chordae up

@@ -8,15 +8,31 @@ from typing import Any
 
 import pytest
 
+from chordae.learning.config import load_config
+from chordae.learning.datasets import load_dataset_config
+from chordae.learning.results import McqReport
 from chordae.platform.weights import read_manifest
 
 ROOT = Path(__file__).parents[1]
-MODEL = ROOT / "models" / "ecg-nano"
+MODELS = sorted(path.parent for path in (ROOT / "models").glob("*/manifest.json"))
+BARS = {"ecg": (0.87, 0.80), "echo": (0.75, 0.67), "cmr": (0.88, 0.80)}
+"""Multiple-choice accuracy on the frozen test set: sites that training saw, the one that it did not."""
+
+BEFORE = {"ecg-nano"}
+"""Version 1 is older than the test set; its successor is in training (docs/LOG.md)."""
+
+shipped = pytest.mark.parametrize("model", MODELS, ids=lambda path: path.name)
+judged = pytest.mark.parametrize(
+    "model", [model for model in MODELS if model.name not in BEFORE], ids=lambda path: path.name
+)
 
 
-@pytest.fixture
-def manifest() -> dict[str, Any]:
-    return dict(json.loads((MODEL / "manifest.json").read_text()))
+def manifest(model: Path) -> dict[str, Any]:
+    return dict(json.loads((model / "manifest.json").read_text()))
+
+
+def report(model: Path) -> McqReport:
+    return McqReport.model_validate_json((model / "evaluation" / "mcq.json").read_text())
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -30,25 +46,58 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(inner)
 
 
-def test_the_weights_are_at_most_16_mb() -> None:
-    assert 0 < sum(path.stat().st_size for path in MODEL.glob("*.safetensors")) <= 16_000_000
+def test_something_is_shipped() -> None:
+    assert {"ecg-nano", "cmr-nano"} <= {model.name for model in MODELS}
 
 
-def test_the_card_says_not_for_clinical_use() -> None:
-    assert "not for clinical use" in " ".join((MODEL / "README.md").read_text().lower().split())
+@shipped
+def test_the_weights_are_at_most_16_mb(model: Path) -> None:
+    assert 0 < sum(path.stat().st_size for path in model.glob("*.safetensors")) <= 16_000_000
 
 
-def test_it_reads_pictures_it_never_saw(manifest: dict[str, Any]) -> None:
-    assert manifest["metrics"]["mcq"]["asked"] >= 1000
-    assert manifest["metrics"]["mcq"]["accuracy"] >= 0.75
+@shipped
+def test_the_card_says_not_for_clinical_use(model: Path) -> None:
+    assert "not for clinical use" in " ".join((model / "README.md").read_text().lower().split())
 
 
-def test_without_the_picture_it_knows_no_more_than_chance(manifest: dict[str, Any]) -> None:
-    blind = manifest["metrics"]["mcq_picture_withheld"]
-    assert blind["asked"] >= 1000
-    assert abs(blind["forced_choice"] - blind["chance"]) <= 0.05
+@judged
+def test_on_the_frozen_test_set_it_reaches_its_bars(model: Path) -> None:
+    lines = {(line.kind, line.name): line for line in report(model).lines}
+    seen, unseen = BARS[manifest(model)["modality"]]
+    assert lines["sites", "seen sites"].expert.accuracy >= seen
+    assert lines["sites", "unseen sites"].expert.accuracy >= unseen
 
 
-def test_the_manifest_names_no_place_on_a_machine(manifest: dict[str, Any]) -> None:
-    assert not [text for text in strings(manifest) if re.search(r"(^|[\s=])(/|~|[A-Za-z]:\\)", text)]
-    assert read_manifest(MODEL).picture == (336, 224)
+@judged
+def test_words_alone_answer_no_better_than_chance(model: Path) -> None:
+    whole = report(model).lines[0]
+    assert abs(whole.text_only.accuracy - whole.chance) <= 0.03
+
+
+@judged
+def test_the_report_is_of_the_frozen_questions(model: Path) -> None:
+    frozen = load_dataset_config(ROOT / "configs" / "datasets" / "test.yaml")
+    assert frozen.questions is not None
+    assert frozen.questions.checksum
+    found = report(model)
+    assert found.split == "test"
+    assert {outcome.site for outcome in found.outcomes} == {one.site for one in frozen.members}
+    assert found.lines[0].expert.asked >= 1000
+
+
+@judged
+def test_the_card_gives_the_reports_figures(model: Path) -> None:
+    card = (model / "README.md").read_text()
+    for line in report(model).lines:
+        if line.kind in ("all", "sites"):
+            assert f"{100 * line.expert.accuracy:.1f}" in card, line.name
+
+
+@judged
+def test_the_manifest_says_what_made_it_and_names_no_place_on_a_machine(model: Path) -> None:
+    told = manifest(model)
+    found = re.fullmatch(r"chordae train (?:sft|grpo) --config (configs/train/\S+)", told["command"])
+    assert found
+    assert told["lineage"]["config"] == load_config(ROOT / found[1]).digest()
+    assert not [text for text in strings(told) if re.search(r"(^|[\s=])(/|~|[A-Za-z]:\\)", text)]
+    assert read_manifest(model).modality == told["modality"]

@@ -46,10 +46,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The laptop's settings with ports and a data directory of their own."""
     values = yaml.safe_load(LAPTOP.read_text())
     directory = tmp_path_factory.mktemp("platform")
-    outer, internal, expert = free_ports(3)
+    outer, internal, *own = free_ports(2 + len(values["experts"]))
     values["data_dir"] = str(directory / "var")
     values["gateway"] = {"port": outer, "internal_port": internal}
-    values["experts"]["ecg"]["port"] = expert
+    for expert, port in zip(values["experts"].values(), own, strict=True):
+        expert["port"] = port
     path = directory / "settings.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
@@ -135,9 +136,10 @@ def test_status_names_ports_and_the_digest_of_the_weights(settings: Settings, co
 
 
 def test_the_openai_client_talks_to_orchestrator_and_expert(
-    orchestrator: openai.OpenAI, expert: openai.OpenAI, media_id: str
+    settings: Settings, orchestrator: openai.OpenAI, expert: openai.OpenAI, media_id: str
 ) -> None:
-    assert {model.id for model in orchestrator.models.list()} == {"chordae", "ecg-nano"}
+    served = {f"{modality}-nano" for modality in settings.experts}
+    assert {model.id for model in orchestrator.models.list()} == {"chordae", *served}
     assert [model.id for model in expert.models.list()] == ["ecg-nano"]
     probed = orchestrator.chat.completions.create(model="chordae", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
     assert probed.choices[0].message.content and probed.model_extra["chordae"]["reports"]

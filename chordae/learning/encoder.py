@@ -86,7 +86,7 @@ def train_encoder(
     told = targets([studies.samples[number] for number in studies.training], config.modality or "ecg", studies.shares())
     times, rows, columns = grid(config)
     torch.manual_seed(config.seed)
-    heads = Heads(times * rows * columns // 4, model.config.text_config.hidden_size, told.width).to(device)
+    heads = Heads(times * rows * columns // 4, model.config.text_config.hidden_size, told).to(device)
     visual = model.model.visual
     trained = [*visual.parameters(), *heads.parameters()]
     optimiser = MuonAdamW(
@@ -110,15 +110,16 @@ def train_encoder(
                 group["lr"] = group["initial_lr"] * schedule(step, config.steps, config.warmup)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bf16):
                 merged = merged_tokens(model, patches, (times, rows, columns))
-            pooled, placed = heads(merged.float())
-            loss = head_loss(pooled, told, classes, numbers) + head_loss(placed, told, classes, numbers)
+            attended, placed = heads(merged.float())
+            loss = head_loss(attended, told, classes, numbers) + head_loss(placed, told, classes, numbers)
             visual.zero_grad(set_to_none=True)
             heads.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimiser.step()
-            share = np.mean([*right(placed.detach(), told, classes).values()])
-            progress(step + 1, {"loss": loss.item(), "findings_right": float(share)})
+            read = {"findings_right": placed, "findings_right_attended": attended}
+            shares = {name: float(np.mean([*right(one, told, classes).values()])) for name, one in read.items()}
+            progress(step + 1, {"loss": loss.item()} | shares)
             if keep is not None and (step + 1) % config.save_every == 0:
                 keep(
                     step + 1,
@@ -147,11 +148,11 @@ def judge(model: Any, heads: Heads, studies: Studies, told: Targets, config: Pre
             merged = merged_tokens(model, patches.to(device), grid(config)).float()
         with torch.inference_mode():
             outputs.append((*(output.cpu() for output in heads(merged)), classes, numbers))
-    pooled, placed, classes, numbers = (torch.cat(part) for part in zip(*outputs, strict=True))
+    attended, placed, classes, numbers = (torch.cat(part) for part in zip(*outputs, strict=True))
     return {
         "studies": len(studies.validation),
         "right": _rounded(right(placed, told, classes)),
-        "right_pooled": _rounded(right(pooled, told, classes)),
+        "right_attended": _rounded(right(attended, told, classes)),
         "mean_error": _rounded(errors(placed, told, numbers)),
     }
 

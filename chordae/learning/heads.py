@@ -20,6 +20,8 @@ from chordae.cohort.numbers import CODE
 from chordae.platform.schemas import Modality
 
 UNKNOWN = -100
+QUERIES = 4
+"""By which a finding or number is looked for."""
 MIN_KNOWN = 8
 """Numbers that fewer studies have are not learned."""
 
@@ -63,16 +65,29 @@ def targets(samples: Sequence[Sample], modality: Modality, shares: dict[str, dic
 
 
 class Heads(nn.Module):
-    """Read-outs of merged tokens (B, T, W): of their mean, and of all of them in their places in space and time."""
+    """Read-outs of merged tokens (B, T, W): of all of them in their places, and of those that queries attend to.
 
-    def __init__(self, tokens: int, width: int, outputs: int) -> None:
+    The first soon finds what there is to see. The second reads as a language model does, by attention, and so makes the
+    encoder write it where that finds it: an encoder trained with the first and a mean over tokens told 0.95 of the axes
+    by place and 0.39 by mean, and the expert made of it 0.69 in words.
+    """
+
+    def __init__(self, tokens: int, width: int, told: Targets) -> None:
         super().__init__()
-        self.pooled = nn.Linear(width, outputs)
-        self.placed = nn.Linear(tokens * width, outputs)
+        sizes = [*(len(names) for names in told.findings.values()), *(1 for _ in told.numbers)]
+        self.placed = nn.Linear(tokens * width, told.width)
         nn.init.normal_(self.placed.weight, std=0.002)
+        self.norm = nn.RMSNorm(width)
+        self.queries = nn.Parameter(torch.randn(len(sizes) * QUERIES, width) * width**-0.5)
+        self.attended = nn.ModuleList(nn.Linear(QUERIES * width, size) for size in sizes)
 
     def forward(self, merged: Tensor) -> tuple[Tensor, Tensor]:
-        return self.pooled(merged.mean(dim=1)), self.placed(merged.flatten(1))
+        """(B, width of the targets), attended and placed."""
+        tokens = self.norm(merged)
+        shares = (tokens @ self.queries.T).softmax(dim=1)
+        pooled = torch.einsum("btq,btw->bqw", shares, tokens).reshape(len(merged), len(self.attended), -1)
+        read = [head(pooled[:, index]) for index, head in enumerate(self.attended)]
+        return torch.cat(read, dim=1), self.placed(merged.flatten(1))
 
 
 def head_loss(output: Tensor, told: Targets, classes: Tensor, numbers: Tensor) -> Tensor:

@@ -125,32 +125,27 @@ def _dot(axes: Axes, place: int, value: float | None, interval: tuple[float, flo
 
 
 def _mcq_table(report: McqReport) -> Table:
-    result = Table(title=_title("Multiple choice, accuracy in %", report.model, report.split, report.note))
+    """Fits 80 columns: figures that are cut off say nothing."""
+    title = _title("Multiple choice, accuracy in %", report.model, report.split, report.note)
+    result = Table(title=title, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     result.add_column("group", no_wrap=True)
-    columns = ("asked", "excluded", "accuracy", "95 % interval", "by text", "by letter")
-    against = ("chance", "text only", "withheld", "ceiling")
-    for name in (*columns, *against):
-        result.add_column(name, justify="right")
+    for name in ("asked", "excl.", "accuracy (95 %)", "chance", "text", "blind", "ceiling"):
+        result.add_column(name, justify="right", no_wrap=True)
     before = report.lines[0].kind
     for line in report.lines:
         if line.kind != before:
-            result.add_section()
+            result.add_row()
             before = line.kind
         expert = line.expert
-        result.add_row(
-            line.name,
-            str(expert.asked),
-            str(expert.excluded),
-            _percent(expert.accuracy),
-            _range(expert.interval),
-            *(_of(one) for one in (line.by_text, line.by_letter)),
-            _percent(line.chance),
-            *(_percent(one.accuracy) for one in (line.text_only, line.withheld, line.ceiling)),
-        )
+        accuracy = f"{_percent(expert.accuracy)} {_range(expert.interval)}".rstrip()
+        against = (_percent(one.accuracy) for one in (line.text_only, line.withheld, line.ceiling))
+        result.add_row(line.name, str(expert.asked), str(expert.excluded), accuracy, _percent(line.chance), *against)
+    whole = report.lines[0]
     result.caption = (
-        "accuracy = correct / (correct + incorrect). By text, by letter: strict readings of the same answers, of those "
-        "that give exactly one. Chance: best guess that knows topic and options. Text only: cross-fitted on the words "
-        "(floor). Withheld: the expert's forced choice without its media. Ceiling: classifier on the true numbers."
+        "accuracy = correct / (correct + incorrect); excl.: chose no option, or more than one. Chance: best guess that "
+        "knows topic and options. Text: cross-fitted on the words (floor). Blind: the expert's forced choice, media "
+        "withheld. Ceiling: classifier on the true numbers. Strict readings of the same answers, of those that give "
+        f"exactly one: by text {_of(whole.by_text)}, by letter {_of(whole.by_letter)}."
     )
     return result
 
@@ -208,7 +203,7 @@ def _of(one: Score) -> str:
 
 
 def _range(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+    return "" if interval is None else f"({100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
 
 
 def _p(value: float) -> str:

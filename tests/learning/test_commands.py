@@ -85,7 +85,7 @@ def test_multiple_choice_is_shown_beside_chance_floor_and_ceiling_and_kept(
 ) -> None:
     shown = chordae("evaluate", "mcq", config, "--model", "ecg", "--datasets", datasets, "-o", tmp_path / "out")
     assert shown.exit_code == 0, shown.output
-    for said in ("demonstrator", "chance", "text only", "withheld", "ceiling", "seen sites", "unseen sites"):
+    for said in ("demonstrator", "chance", "text", "blind", "ceiling", "seen sites", "unseen sites"):
         assert said in shown.stdout
     assert all(picture is not None and picture.parent == datasets / "test" / "media" for _, picture in asked)
     report = McqReport.model_validate_json((tmp_path / "out" / "mcq.json").read_text())
