@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from chordae.cohort.findings import TOPICS
 from chordae.cohort.wording import STEMS, decapitalise, yes_no_forms
-from chordae.deployments.rephrasing import Rephrasing, folded, meaning, refusal, rephrase, rephrasings
+from chordae.deployments.meaning import folded, meaning
+from chordae.deployments.rephrasing import Rephrasing, refusal, rephrase, rephrasings
 from chordae.deployments.rephrasing_bank import SIZE, framed
 from chordae.platform.errors import ExpertUnavailable
 from chordae.platform.language_prompts import REPHRASE_PROMPT
