@@ -10,7 +10,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cmr, ecg, echo, ingest, serving
+from benchmarks import cmr, ecg, echo, ingest, load, orchestration, serving
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
@@ -18,7 +18,8 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 def main() -> int:
     """Measure everything; 1 if a bar is missed."""
     machine = f"{platform.machine()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 1024**3:.0f} GiB"
-    measures = (ecg.measure, echo.measure, cmr.measure, ingest.measure, serving.measure)
+    modules = (ecg, echo, cmr, ingest, orchestration, load, serving)
+    measures = [module.measure for module in modules]
     return report([entry | {"machine": machine} for measure in measures for entry in measure()])
 
 

@@ -1,6 +1,7 @@
 """What serving costs: a probed answer against an unprobed one, and gateway + Serve against the bare engine.
 
-Both engines of the second measure are loaded at the same time and take turns, so that both see the same machine.
+What it costs for several modalities is in `benchmarks.modalities`. Both engines of the last measure are loaded at the
+same time and take turns, so that both see the same machine.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
+from benchmarks import modalities
 from benchmarks.entry import entry
 from chordae.deployments import supervisor
 from chordae.platform.engine import Engine
@@ -30,7 +32,7 @@ CONCURRENT, REQUESTS, ROUNDS, PICTURES = 16, 64, 8, 40
 
 
 def measure() -> list[dict[str, Any]]:
-    """The two serving measures."""
+    """The serving measures, on one platform."""
     settings = load_settings(CONFIG)
     supervisor.start_detached(CONFIG, print)
     try:
@@ -42,13 +44,15 @@ def measure() -> list[dict[str, Any]]:
 async def _measure(settings: Settings) -> list[dict[str, Any]]:
     checkpoint = Path(settings.experts["ecg"].model)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        several = await modalities.measure(settings, http)
         pictures = _Pictures(settings, http)
         # Ray gives a replica as many OpenMP threads as cores; the engine it is compared with gets the same.
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(settings.experts["ecg"].replicas.num_cpus)))
         bare = Engine(checkpoint, read_manifest(checkpoint).name, settings.experts["ecg"], settings.media_dir)
         await bare.start()
         try:
-            return [await _probing(settings, http, pictures), await _throughput(settings, http, bare, pictures)]
+            probing = await _probing(settings, http, pictures)
+            return [*several, probing, await _throughput(settings, http, bare, pictures)]
         finally:
             bare.stop()
 

@@ -15,7 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from chordae.cli_learning import calibrate, cohort, evaluate, train
-from chordae.console import IngestView, err, out, progress, show_answer, show_settings
+from chordae.console import IngestView, err, out, progress, show_settings
+from chordae.console_answer import show_answer, show_facts
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.platform.schemas import Answer, Media, Modality
 from chordae.platform.settings import Settings, load_settings
@@ -83,8 +84,9 @@ def status(config: Config = LAPTOP) -> None:
     settings = load_settings(config)
     state = supervisor.read_state(settings)
     out.print(f"process: {'none' if state is None else f'''{state['pid']}, {state['stage']}'''}")
+    web_ports = settings.web_ports()
     for name, port in settings.outer_ports().items():
-        out.print(f"{name}: port {port}")
+        out.print(f"{name}: port {port}" + (f", web API {web_ports[name]}" if name in web_ports else ""))
     for card in client.models(settings):
         out.print(f"model: {card['id']} {card.get('chordae', {}).get('weights', {}).get('digest', '')}")
 
@@ -221,16 +223,18 @@ def demo(config: Config = LAPTOP) -> None:
             then = time.monotonic()
             supervisor.stop_running(settings)
             start["stop"] = time.monotonic() - then
-    _headline(DEMO_QUESTION, "pydicom's waveform_ecg.dcm, a real 12-lead ECG")
+    _headline(Question=DEMO_QUESTION, Recording="pydicom's waveform_ecg.dcm, a real 12-lead ECG")
     show_answer(*first, settings, real)
-    _headline(DEMO_STUDY_QUESTION, f"a simulated patient: {', '.join(path.name for path in files)}")
-    out.print(f"[bold]Truth[/bold]     {truth}")
+    names = ", ".join(path.name for path in files)
+    _headline(Question=DEMO_STUDY_QUESTION, Recording=f"a simulated patient: {names}", Truth=truth)
     show_answer(*second, settings, simulated)
     out.print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in start.items()), style="dim")
 
 
-def _headline(question: str, recording: str) -> None:
-    out.print(f"\n[bold]Question[/bold]  {question}\n[bold]Recording[/bold] {recording}")
+def _headline(**facts: str) -> None:
+    out.print()
+    out.rule(style="bold")
+    show_facts(facts.items())
 
 
 def _simulated_patient(directory: Path, modalities: tuple[Modality, ...]) -> tuple[str, list[Path]]:

@@ -203,18 +203,17 @@ def evaluate_mirage(
     config: Config = LAPTOP,
 ) -> None:
     """Pictures absent, blank, of others: is what was made up flagged, and what was read off the picture kept?"""
-    from chordae.deployments.rephrasing import rephrase
+    from chordae.cli_rephrasing import rephraser
     from chordae.learning.evaluate_served import Split
     from chordae.learning.mirage import mirage_served
     from chordae.learning.mirage_report import tables, write
     from chordae.platform.embedding import load_embedding
 
     settings, modality = _expert(model, config)
-    default, folder = load_settings(config).orchestrator, _folder(model, output, site, most)
-    wanted = Split(datasets, split, site, most)
-    with progress() as tell:
-        embed = load_embedding()
-        report = mirage_served(settings, default, modality, wanted, folder, rephrase, embed, tell)
+    whole, folder = load_settings(config), _folder(model, output, site, most)
+    wanted, embed = Split(datasets, split, site, most), load_embedding()
+    with progress() as tell, rephraser(whole, embed) as rephrase:
+        report = mirage_served(settings, whole.orchestrator, modality, wanted, folder, rephrase, embed, tell)
         write(report, folder)
     out.print(*tables(report), sep="\n")
     err.print(f"report and plots in {folder}", markup=False)
@@ -229,7 +228,7 @@ def calibrate(
     config: Config = LAPTOP,
 ) -> None:
     """Fit alpha and threshold to an expert's weights: no mirage passes, most correct answers do. Kept beside them."""
-    from chordae.deployments.rephrasing import rephrase
+    from chordae.cli_rephrasing import rephraser
     from chordae.learning.calibrate import calibrate_served
     from chordae.learning.evaluate_served import Split
     from chordae.learning.mirage_report import calibration_table
@@ -238,10 +237,9 @@ def calibrate(
     from chordae.platform.weights import fetch_checkpoint, read_manifest
 
     settings, modality = _expert(model, config)
-    folder = _folder(model, output, None, most)
-    with progress() as tell:
-        embed = load_embedding()
-        found = calibrate_served(settings, modality, Split(datasets, split, None, most), folder, rephrase, embed, tell)
+    folder, wanted, embed = _folder(model, output, None, most), Split(datasets, split, None, most), load_embedding()
+    with progress() as tell, rephraser(load_settings(config), embed) as rephrase:
+        found = calibrate_served(settings, modality, wanted, folder, rephrase, embed, tell)
     name = read_manifest(fetch_checkpoint(settings.model, settings.revision)).name
     out.print(calibration_table(found, name, note(name)))
     err.print(f"stored beside the weights; answers and plots in {folder}", markup=False)

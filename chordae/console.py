@@ -1,11 +1,11 @@
-"""How answers, settings and progress look in a terminal."""
+"""How settings and progress look in a terminal; answers are in `console_answer.py`."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from chordae.platform.schemas import NAME_OF, Answer, Media, ProbeReport
 from chordae.platform.settings import Settings, knobs
 
 if TYPE_CHECKING:
@@ -26,55 +25,6 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 DEMONSTRATOR = "Nano experts are demonstrators, trained on simulated recordings. Not for clinical use."
-
-
-def show_answer(answer: Answer, media: Sequence[Media], settings: Settings, stages: dict[str, float]) -> None:
-    """Everything a person needs to judge an answer: what it says, what it rests on, how each expert was probed."""
-    for one in media:
-        for label, kept in ((f"{NAME_OF[one.modality]}, for people", one.companion), ("Seen by the model", one.id)):
-            if kept is not None:
-                suffix = ".mp4" if kept == one.id and one.kind == "video" else ".png"
-                path = escape(str(settings.media_dir / f"{kept}{suffix}"))
-                out.print(f"[bold]{label:<19}[/bold]  {path}", soft_wrap=True)  # in one piece, to be copied
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for one in media:
-        flags = one.sidecar.get("flags")
-        if isinstance(flags, list) and flags:
-            facts.add_row("Recording", escape("; ".join(str(flag) for flag in flags)))
-    facts.add_row("Answer", escape(answer.text))
-    for modality, reason in answer.missing.items():
-        facts.add_row("Missing", f"[yellow]{NAME_OF[modality]}: {escape(reason)}[/yellow]")
-    for report in answer.reports:
-        if len(answer.reports) > 1:
-            facts.add_row(f"-- {NAME_OF[report.modality]}", f"{escape(report.answer)}")
-        _add_probes(facts, report)
-    verdict = {None: "not probed", True: "[red]FLAGGED: do not rely on it[/red]", False: "[green]not flagged[/green]"}
-    if answer.finish_reason == "length":
-        facts.add_row("Cut off", "the answer reached max_answer_tokens; what is missing is not known")
-    facts.add_row("Verdict", verdict[answer.flagged])
-    for weights in answer.provenance.weights:
-        facts.add_row("Weights", f"{weights.name} version {weights.version}, sha256 {weights.digest}")
-    facts.add_row("Settings", f"sha256 {answer.provenance.settings_digest}")
-    facts.add_row("Request", answer.provenance.request_id)
-    facts.add_row("Time", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stages.items()))
-    out.print(facts)
-    if any("nano" in weights.name for weights in answer.provenance.weights):
-        out.print(f"\n{DEMONSTRATOR}", style="yellow")
-
-
-def _add_probes(facts: Table, report: ProbeReport) -> None:
-    for number, probe in enumerate(report.rephrasings, start=1):
-        facts.add_row(f"Rephrasing {number}", f"[dim]{escape(probe.question)}[/dim]\n{escape(probe.answer)}")
-    facts.add_row("Without the picture", escape(report.image_absent.answer))
-    score = report.confidence
-    facts.add_row("Agreement", f"{score.agreement:.3f}  (mean pairwise ROUGE-L of the four answers)")
-    facts.add_row("Image delta", f"{score.image_delta:.3f}  (cosine distance, with and without the picture)")
-    formula = f"{score.alpha:g} x agreement + {1 - score.alpha:g} x image delta"
-    flag = "  [red]FLAGGED[/red]" if score.flagged else ""
-    facts.add_row("Confidence", f"{score.value:.3f}  ({formula}){flag}")
-    facts.add_row("Threshold", f"{score.threshold:g}  ({'calibrated' if score.calibrated else 'not yet calibrated'})")
 
 
 def show_settings(settings: Settings) -> None:

@@ -206,7 +206,7 @@ class FakeHandle:
     def __init__(self, target: Any, streaming: bool = False) -> None:
         self._target, self._streaming = target, streaming
 
-    def options(self, *, stream: bool = False) -> FakeHandle:
+    def options(self, *, stream: bool = False, session_id: str = "") -> FakeHandle:
         return FakeHandle(self._target, stream)
 
     def __getattr__(self, name: str) -> _Method:

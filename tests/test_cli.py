@@ -27,7 +27,7 @@ QUESTION = "What is the rhythm?"
 
 @pytest.fixture
 def settings(tmp_path: Path, model_dir: Path) -> Settings:
-    experts = {"ecg": {"model": str(model_dir), "port": free_port()}}
+    experts = {"ecg": {"model": str(model_dir), "port": free_port(), "web_port": free_port()}}
     gateway = {"port": free_port(), "internal_port": free_port()}
     return make_settings(tmp_path, model_dir, gateway=gateway, experts=experts)
 
@@ -203,9 +203,10 @@ def test_ask_shows_the_answer_and_what_it_rests_on(
     shown = chordae("ask", QUESTION, "--ecg", bundled_ecg, config)
     assert shown.exit_code == 0, shown.output
     text = " ".join(shown.stdout.split())
-    assert text.count(GROUNDED) == 4
+    assert text.count(GROUNDED) == 2  # the expert's own words, and the answer
+    assert text.count("= the answer above") == 3
     assert BLIND in text
-    for said in ("Agreement", "Image delta", "Confidence", "Threshold", "not flagged", "version 7"):
+    for said in ("Agreement", "Image delta", "Confidence", "Threshold", "not calibrated", "not flagged", "version 7"):
         assert said in text
     whole = shown.stdout.replace(" ", "").replace("\n", "")
     assert identify(model_dir).digest in whole
@@ -283,7 +284,9 @@ def test_a_wfdb_header_takes_its_signal_along(platform: Platform, config: str, t
 def test_status_names_ports_and_weights(platform: Platform, config: str, settings: Settings, model_dir: Path) -> None:
     shown = chordae("status", config)
     assert shown.exit_code == 0
-    assert f"ecg: port {settings.experts['ecg'].port}" in shown.stdout
+    expert = settings.experts["ecg"]
+    assert f"ecg: port {expert.port}, web API {expert.web_port}\n" in shown.stdout
+    assert f"chordae: port {settings.gateway.port}\n" in shown.stdout
     assert identify(model_dir).digest in shown.stdout.replace("\n", "")
 
 

@@ -79,8 +79,9 @@ def test_a_settings_file_loads_and_ray_serve_takes_its_options(path: Path) -> No
 
 
 def test_a_cluster_serves_every_modality_at_the_ports_that_clients_know(gpu: Settings) -> None:
-    """REFERENCE: 8000 CMR, 8010 echo, 8020 ECG; 8080 the orchestrator."""
+    """REFERENCE: 8000 CMR, 8010 echo, 8020 ECG; their web APIs 8765, 8770, 8775; 8080 the orchestrator."""
     assert gpu.outer_ports() == {"chordae": 8080, "ecg": 8020, "echo": 8010, "cmr": 8000}
+    assert gpu.web_ports() == {"ecg": 8775, "echo": 8770, "cmr": 8765}
 
 
 def test_what_a_laptop_serves_fits_two_cores_and_lies_in_the_repository() -> None:
@@ -98,6 +99,7 @@ def test_the_experts_that_wait_for_their_models_are_settings_that_load(tmp_path:
     (tmp_path / "laptop.yaml").write_text(text.replace("#: ", ""))
     whole = load_settings(tmp_path / "laptop.yaml")
     assert whole.outer_ports() == {"chordae": 8080, "ecg": 8020, "echo": 8010, "cmr": 8000}
+    assert whole.web_ports() == {"ecg": 8775, "echo": 8770, "cmr": 8765}
     assert sum(options.ray_actor_options.num_cpus for options in serve_deployments(whole).values()) <= 2
 
 
@@ -288,7 +290,8 @@ def test_the_largest_cluster_has_room_for_every_replica_and_an_update(
 def test_the_security_group_opens_the_outer_ports_and_no_other(cluster: dict[str, Any], gpu: Settings) -> None:
     rules = cluster["provider"]["security_group"]["IpPermissions"]
     assert all(rule["FromPort"] == rule["ToPort"] for rule in rules)
-    assert {rule["FromPort"] for rule in rules} - {22} == set(gpu.outer_ports().values())
+    served = {*gpu.outer_ports().values(), *gpu.web_ports().values()}
+    assert sorted(rule["FromPort"] for rule in rules) == sorted({22} | served)
 
 
 def test_what_is_copied_to_the_nodes_exists_and_is_what_the_installation_needs(cluster: dict[str, Any]) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ray.serve import Application, RunTarget
-from ray.serve.config import BackpressureConfig
+from ray.serve.config import BackpressureConfig, RequestRouterConfig
 from ray.serve.handle import DeploymentHandle
 
 from chordae.deployments.expert_port import ExpertDeployment
 from chordae.deployments.gateway import GatewayDeployment
 from chordae.deployments.orchestrator import OrchestratorDeployment
+from chordae.deployments.study_router import StudyRouter
 from chordae.platform.settings import ReplicaSettings, Settings, load_settings
 
 NAME = "chordae"
@@ -46,10 +47,11 @@ def names(settings: Settings) -> list[str]:
     return [*settings.experts, NAME]
 
 
-def expert(settings: Settings, modality: str) -> Application:
-    """The application of one expert."""
+def expert(settings: Settings, modality: str, deployment: Any = ExpertDeployment) -> Application:
+    """The application of one expert, whose replicas keep their studies; benchmarks put another deployment in it."""
     options = serve_options(settings.experts[modality].replicas)
-    return ExpertDeployment.options(name=_deployment(modality), **options).bind(modality, settings)
+    options["request_router_config"] = RequestRouterConfig(request_router_class=StudyRouter)
+    return deployment.options(name=_deployment(modality), **options).bind(modality, settings)
 
 
 def graph(settings: Settings) -> Application:

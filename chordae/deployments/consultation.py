@@ -24,7 +24,9 @@ async def consult(
     request_id: str,
     timeout_s: float,
 ) -> AsyncGenerator[tuple[int, ExpertAnswer]]:
-    """Put prompts to the expert behind a Serve handle, on one replica; answers as (index, answer) as they come.
+    """Put prompts to the expert behind a Serve handle; answers as (index, answer) as they come.
+
+    All on one replica, which gets every question about these media as long as it can (`study_router.py`).
 
     Raises:
         BadInput: a prompt is longer than the model's context, or names media that are not there or not the expert's.
@@ -33,7 +35,8 @@ async def consult(
     """
     requests = [sampling | {"messages": [_message(text, modality, media_id)]} for text, media_id in prompts]
     deadline = asyncio.get_running_loop().time() + timeout_s
-    replies = expert.options(stream=True).chat_together.remote(requests, request_id)
+    about = next((media_id for _, media_id in prompts if media_id is not None), "")
+    replies = expert.options(stream=True, session_id=about).chat_together.remote(requests, request_id)
     try:
         while True:
             async with asyncio.timeout_at(deadline):  # never around the yield: it would time our caller

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import Response
 
-from chordae.deployments import pictures
+from chordae.deployments import openai_api, pictures
 from chordae.deployments.intake import Sent, prepare_sent
 from chordae.deployments.openai_api import ChatRequest
 from chordae.deployments.uploads import UploadStore
@@ -56,5 +56,6 @@ class Served:
         return await asyncio.to_thread(pictures.keep_study, self._media, prepared, self._size())
 
     async def _ask_expert(self, modality: str, asked: ChatRequest) -> Response:
-        expert = self._experts[modality]
+        about = next(iter(openai_api.media_ids(openai_api.for_engine(asked))), "")
+        expert = self._experts[modality].options(session_id=about)  # the replica that knows it (`study_router.py`)
         return await expert_answer(asked, modality, expert.chat.remote, expert.options(stream=True).stream.remote)

@@ -64,6 +64,16 @@ class EngineExpert:
             chosen.append(list(allowed).index(answer))
         return chosen
 
+    async def say(self, prompt: str, options: dict[str, Any]) -> str:
+        """What it says to a text without any media, to be awaited in `runner`; `options` as OpenAI names them.
+
+        Raises:
+            ExpertUnavailable: the engine is dead.
+        """
+        request = {"model": self.name, "messages": [{"role": "user", "content": [{"type": "text", "text": prompt}]}]}
+        reply = await self.engine.chat(request | options)
+        return str(reply["choices"][0]["message"]["content"] or "").strip()
+
     async def _all(self, asked: Sequence[Asked], further: Sequence[dict[str, Any]]) -> list[str]:
         slots = asyncio.Semaphore(IN_FLIGHT)
 

@@ -28,8 +28,8 @@ from chordae.platform.files import write_atomically
 from chordae.platform.schemas import Modality
 from chordae.platform.settings import ExpertSettings
 
-Rephrase = Callable[[str, Modality], tuple[str, ...]]
-"""The same question about a recording of that modality in other words, three times."""
+Rephrase = Callable[[Sequence[tuple[str, Modality]]], list[tuple[str, ...]]]
+"""Questions about recordings of a modality, each in other words, three times."""
 
 AT_ONCE = 512
 """Questions between two words on how far it is."""
@@ -113,7 +113,7 @@ def probe(
         asked: open and yes-no questions with the condition of each.
         shown: the media of every condition.
         generate: the served expert: greedy, so that the same question has the same answer.
-        rephrase: three other forms of a question.
+        rephrase: three other forms of every question.
         keep: file for the answers, written before this returns.
         tell: hears how far it is.
 
@@ -122,7 +122,10 @@ def probe(
         ExpertUnavailable: the engine is dead.
     """
     plans = [(item, condition, shown.of(item, condition)) for item, condition in asked]
-    forms = {item.id: (item.question, *rephrase(item.question, item.modality)) for item, _ in asked}
+    questions = list(dict.fromkeys((item.question, item.modality) for item, _ in asked))
+    tell(f"saying {len(questions)} questions in other words")
+    others = dict(zip(questions, rephrase(questions), strict=True))
+    forms = {item.id: (item.question, *others[item.question, item.modality]) for item, _ in asked}
     wanted = list(
         dict.fromkeys(
             one

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,15 @@ import numpy as np
 import pytest
 from asking import hang_up, told
 from fakes import MakePlatform, Platform, crashing, stalls, three_experts
+from ledgers import fresh_database, postgresql_server
 
 from chordae.deployments.intake import Sent, studies_of
-from chordae.platform.errors import ChordaeError
+from chordae.deployments.uploads import expire_uploads
+from chordae.platform.errors import ChordaeError, UnknownMedia
 from chordae.platform.ledger import Ledger
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import Answer
-from chordae.platform.settings import Settings
+from chordae.platform.settings import LedgerSettings, Settings
 from chordae.preprocessing.dicom import bundled_echo
 
 
@@ -238,3 +242,25 @@ async def test_who_hangs_up_on_an_experts_stream_stops_it(
         if "abort 0" in platform.engine.log:
             break
     assert "abort 0" in platform.engine.log
+
+
+async def test_the_ledger_may_be_postgresql(make_platform: MakePlatform, settings: Settings, bundled_ecg: Path) -> None:
+    with postgresql_server() as server:
+        url = fresh_database(server)
+        place = settings.model_copy(update={"ledger": LedgerSettings(url=url)})
+        async with make_platform(place).http() as http:
+            sent = (await send(http, ("a.dcm", bundled_ecg.read_bytes()))).json()
+            unasked = (await send(http, ("b.dcm", bundled_echo().read_bytes()))).json()
+            answer = await ask(http, sent["id"], "Welcher Rhythmus? 心")
+            assert answer.status_code == 200, answer.text
+            again = await http.get(f"/v1/answers/{answer.json()['id']}")
+        assert again.json() == answer.json()
+        long_ago = time.time() - 48 * 3600
+        for mark in (place.data_dir / "uploads").iterdir():
+            os.utime(mark, (long_ago, long_ago))
+        expire_uploads(place)
+        store = MediaStore(place.media_dir)
+        assert store.get(sent["media"][0]["id"])  # an answer is about it
+        with pytest.raises(UnknownMedia):
+            store.get(unasked["media"][0]["id"])
+        assert not (place.data_dir / "ledger.sqlite3").exists()

@@ -32,8 +32,8 @@ def make_split(root: Path, name: str) -> Path:
     return root
 
 
-def three_ways(question: str, modality: Modality) -> tuple[str, ...]:
-    return tuple(f"{number}: {question}" for number in (1, 2, 3))
+def three_ways(questions: Sequence[tuple[str, Modality]]) -> list[tuple[str, ...]]:
+    return [tuple(f"{number}: {question}" for number in (1, 2, 3)) for question, _ in questions]
 
 
 def finding_of(key: str, modality: Modality = "ecg", normal: bool = False) -> str:

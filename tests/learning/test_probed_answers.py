@@ -121,7 +121,7 @@ def test_everything_is_asked_once_and_answers_are_on_disk(root: Path, tmp_path: 
     assert len(expert.asked) == len(set(expert.asked)) == 20
     assert read_answers(keep) == rows
     present, absent = rows[0], rows[1]
-    assert present.rephrasings == three_ways(item.question, "ecg")
+    assert [present.rephrasings] == three_ways([(item.question, "ecg")])
     assert (present.answer, present.rephrased) == (item.answer, (item.answer,) * 3)
     assert absent.answer == absent.without == present.without != item.answer
 

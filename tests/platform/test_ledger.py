@@ -16,6 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from ledgers import fresh_database, postgresql_server
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from chordae.platform.errors import BadSettings, ChordaeError
 from chordae.platform.ledger import Base, Ledger, Offer
@@ -233,6 +234,37 @@ def test_every_migration_goes_back_to_nothing_and_up_again(url: str) -> None:
     assert {"studies", "media"} <= set(inspect(engine).get_table_names())
 
 
+def test_a_ledger_of_before_the_api_keeps_its_studies_and_can_go_back_to_it(url: str) -> None:
+    engine = open_database(url)
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+    assert {"sent_studies", "answers", "answer_media"}.isdisjoint(inspect(engine).get_table_names())
+    insert = "INSERT INTO studies (id, site, source, state, first_seen, attempts, timings) VALUES "
+    with engine.begin() as connection:
+        connection.execute(text(insert + "('a', 'one', 's', 'waiting', '2026-10-01 12:00:00', 0, '{}')"))
+    ledger = Ledger(url)  # brings it to the present schema
+    assert ledger.counts() == {(None, "waiting"): 1}
+    ledger.keep_sent("s", ["m"])
+    ledger.keep_answer("a", "s", "What?", ["m"], {"text": "said"})
+    assert ledger.answer("a") == {"text": "said"}
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+    assert {"sent_studies", "answers", "answer_media"}.isdisjoint(inspect(engine).get_table_names())
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT id, state FROM studies")).all() == [("a", "waiting")]
+
+
+def test_an_answer_without_its_study_or_media_without_their_answer_are_refused_by_the_database(url: str) -> None:
+    ledger = Ledger(url)
+    ledger.keep_sent("s", ["m"])
+    ledger.keep_answer("a", "s", "What?", ["m"], {})
+    engine = open_database(url)
+    for statement in ("DELETE FROM sent_studies", "DELETE FROM answers", "INSERT INTO answer_media VALUES ('x', 'm')"):
+        with pytest.raises(IntegrityError, match=r"(?i)foreign key"), engine.begin() as connection:
+            connection.execute(text(statement))
+    assert ledger.answer("a") == {} and ledger.media_in_use(["m"]) == {"m"}
+
+
 def test_a_ledger_of_a_newer_chordae_is_left_alone(url: str) -> None:
     engine = open_database(url)
     with engine.begin() as connection:
@@ -331,7 +363,7 @@ def test_what_a_killed_process_had_not_finished_is_not_there(tmp_path: Path) -> 
 
 def test_an_answer_comes_back_as_it_was_given(ledger: Ledger) -> None:
     ledger.keep_sent("s", ["m1", "m2"])
-    content = {"text": "Sinus rhythm, 72 µV/min", "reports": [{"value": 0.5}], "missing": None}
+    content = {"text": "Sinus rhythm, 72 µV/min \0 \ud800 心", "reports": [{"value": 0.1}], "missing": None}
     ledger.keep_answer("a", "s", "What is seen?", ["m1", "m2", "m1"], content)
     assert ledger.sent_media("s") == ("m1", "m2")
     assert ledger.answer("a") == content
@@ -357,9 +389,7 @@ def test_media_are_in_use_by_a_study_taken_in_and_by_answers_and_not_by_a_study_
     assert ledger.media_in_use([]) == set()
 
 
-def test_an_answer_survives_the_death_of_the_process_that_kept_it(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'l.sqlite3'}"
-
+def test_an_answer_survives_the_death_of_the_process_that_kept_it(url: str) -> None:
     def keep_and_die() -> None:
         ledger = Ledger(url)
         ledger.keep_sent("s", ["m"])
@@ -371,3 +401,20 @@ def test_an_answer_survives_the_death_of_the_process_that_kept_it(tmp_path: Path
     child.join()
     assert child.exitcode == -signal.SIGKILL
     assert Ledger(url).answer("a") == {"text": "said"}
+
+
+def keep_all(url: str, gateway: int) -> None:
+    ledger = Ledger(url)
+    for number in range(10):
+        ledger.keep_answer(f"{gateway}-{number}", "s", "What?", ["shared", f"m{gateway}"], {"number": number})
+
+
+def test_answers_of_several_gateways_about_one_study_are_all_kept(url: str) -> None:
+    ledger = Ledger(url)
+    ledger.keep_sent("s", ["shared"])
+    ledger.close()  # connections do not survive a fork
+    context = multiprocessing.get_context("fork")
+    run_all([context.Process(target=keep_all, args=(url, gateway)) for gateway in range(4)])
+    told = [Ledger(url).answer(f"{gateway}-{number}") for gateway in range(4) for number in range(10)]
+    assert told == [{"number": number} for number in range(10)] * 4
+    assert Ledger(url).media_in_use([f"m{gateway}" for gateway in range(5)]) == {"m0", "m1", "m2", "m3"}
