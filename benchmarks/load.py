@@ -1,7 +1,7 @@
 """Fifty clients at once with mixed questions: what they get, and whether gateway and orchestrator grow over a thousand.
 
 The whole platform as `chordae up` starts it, HAProxy and all, but for its experts, which answer without a model after a
-tenth of a second, and take so few questions at a time that some must be refused. Refused means 429 or 503 that says
+tenth of a second, and take so few questions at a time that some must be refused. Refused means 503 that says so and
 when to ask again; everything else that is not a complete answer is an error. In a process of its own: Serve's settings
 are read when Ray is imported.
 """
@@ -101,6 +101,11 @@ async def _ask_all(settings: Settings, clients: int, questions: int, warm_up: in
     ]
 
 
+def _busy(error: str) -> bool:
+    """Whether an error says that too many wait: in the orchestrator's words, or in HAProxy's."""
+    return json.loads(error)["error"]["code"] in ("overloaded", "unavailable")
+
+
 async def _outcomes(
     http: aiohttp.ClientSession, clients: int, requests: Iterator[tuple[str, dict[str, Any]]]
 ) -> Counter[str]:
@@ -123,7 +128,7 @@ async def _outcome(http: aiohttp.ClientSession, path: str, body: dict[str, Any])
             text = await reply.text()
     except aiohttp.ClientError as error:
         return type(error).__name__
-    if reply.status in (429, 503) and "Retry-After" in reply.headers:
+    if reply.status == 503 and "Retry-After" in reply.headers and _busy(text):
         return "refused"
     if reply.status != 200:
         return f"{reply.status}: {text[:200]}"
@@ -132,7 +137,7 @@ async def _outcome(http: aiohttp.ClientSession, path: str, body: dict[str, Any])
     events = [line.removeprefix("data: ") for line in text.strip().split("\n\n")]
     broken = next((event for event in events[:-1] if "error" in json.loads(event)), None)
     if broken is not None:  # it was refused after the first stage: too late for a status
-        return "refused" if json.loads(broken)["error"]["code"] in ("overloaded", "expert_unavailable") else broken
+        return "refused" if _busy(broken) else broken
     return "answered" if events[-1] == "[DONE]" else "cut off"
 
 

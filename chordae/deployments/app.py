@@ -84,7 +84,7 @@ def serve_options(replicas: ReplicaSettings) -> dict[str, Any]:
         },
         "max_ongoing_requests": replicas.max_ongoing_requests,
         "max_queued_requests": replicas.max_queued_requests,
-        "backpressure_config": BackpressureConfig(status_code=429, retry_after_s=5),
+        "backpressure_config": BackpressureConfig(status_code=503, retry_after_s=5),
         "graceful_shutdown_timeout_s": replicas.drain_timeout_s,
         "ray_actor_options": {"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
     }

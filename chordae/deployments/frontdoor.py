@@ -95,9 +95,8 @@ def _backend(service: str, settings: Settings, ports: Sequence[int]) -> list[str
         "  balance leastconn",
         "  option httpchk GET /-/healthz",  # 503 from a replica that is being stopped
         "  option redispatch 1",
-        *([f"  http-request deny deny_status 429 if {{ queue({service}) ge {waiting} }}"] if waiting >= 0 else []),
+        *([f"  http-request deny deny_status 503 if {{ queue({service}) ge {waiting} }}"] if waiting >= 0 else []),
         # what Serve itself refuses is plain text; ours never is
-        f"  http-response return status 429 default-errorfiles if {{ status 429 }} {plain}",
         f"  http-response return status 502 default-errorfiles if {{ status 500 }} {plain}",
         f"  http-response return status 503 default-errorfiles if {{ status 503 }} {plain}",
         f"  default-server check inter 1s observe layer4 error-limit 1 on-error mark-down maxconn {places}",
@@ -162,7 +161,7 @@ _REFUSALS = {
     ),
     429: ("Too Many Requests", "too many requests: ask again in a moment"),
     502: ("Bad Gateway", "the platform broke off: ask again"),
-    503: ("Service Unavailable", "the platform is not ready: wait for /health, or run `chordae status`"),
+    503: ("Service Unavailable", "not ready, or too many questions wait: ask again in a moment; see `chordae status`"),
     504: ("Gateway Timeout", "no answer in time: ask again, or raise gateway.request_timeout_s"),
 }
 

@@ -63,8 +63,8 @@ _STATUSES = {
     404: "No such model, media, study or answer here",
     413: "Larger than gateway.max_upload_bytes, or of undeclared length",
     422: "No recording that can be used",
-    429: "Too many requests wait or came; Retry-After says when to ask again",
-    503: "An expert cannot answer now; Retry-After says when to ask again",
+    429: "Too many uploads came from this address; Retry-After says when to ask again",
+    503: "An expert cannot answer now, or too many questions wait; Retry-After says when to ask again",
     504: "No answer in time",
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -74,5 +74,5 @@ class ExpertUnavailable(ChordaeError):
 class Overloaded(ChordaeError):
     """More questions are waiting than the settings allow."""
 
-    status = 429
+    status = 503  # not 429: it is not this client that asks too much
     code = "overloaded"

@@ -67,7 +67,7 @@ class ReplicaSettings(Knobs):
     target_ongoing_requests: float = Field(16, gt=0, description="Autoscaler aims at this many requests a replica")
     max_ongoing_requests: int = Field(64, ge=1, description="A replica works on at most this many")
     max_queued_requests: int = Field(
-        256, ge=-1, description="More waiting than this are refused with 429; -1: no limit"
+        256, ge=-1, description="More waiting than this are refused with 503; -1: no limit"
     )
     num_cpus: float = Field(1, ge=0, description="Cores Ray reserves for a replica")
     num_gpus: float = Field(0, ge=0, description="GPUs Ray reserves for a replica")

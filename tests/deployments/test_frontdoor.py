@@ -79,7 +79,7 @@ def open_door(settings: Settings, replicas: frontdoor.Replicas | None = None) ->
 def serve_behind(settings: Settings, port: int = 0) -> Iterator[list[str]]:
     """Stands for Ray Serve's proxy, or a replica on a port of its own; notes what it was asked for, but for health.
 
-    The second half of /slowly waits for /go-on; /refuse/429 is refused with that status as Serve does it.
+    The second half of /slowly waits for /go-on; /refuse/503 is refused with that status as Serve does it.
     """
     seen: list[str] = []
     go_on = threading.Event()
@@ -220,7 +220,7 @@ def test_a_new_replica_is_asked_from_then_on_and_running_answers_finish(tmp_path
     assert "GET /v1/models" in after
 
 
-@pytest.mark.parametrize(("status", "told"), [(429, 429), (500, 502), (503, 503)])
+@pytest.mark.parametrize(("status", "told"), [(500, 502), (503, 503)])
 def test_what_serve_itself_refuses_has_the_usual_shape(tmp_path: Path, status: int, told: int) -> None:
     settings = made(tmp_path)
     with serve_behind(settings), open_door(settings):
@@ -243,7 +243,7 @@ def test_more_than_may_wait_are_refused_at_once(tmp_path: Path) -> None:
         assert seen == ["GET /slowly"]
         httpx.get(f"http://127.0.0.1:{port}/go-on")
         statuses = sorted(reply.result().status_code for reply in replies)
-    assert statuses == [200, 200, 429, 429, 429, 429]
+    assert statuses == [200, 200, 503, 503, 503, 503]
 
 
 def test_the_orchestrator_finds_places_where_an_experts_own_port_is_busy(tmp_path: Path) -> None:
