@@ -19,13 +19,12 @@ from torch import Tensor, nn
 
 from chordae.cohort.dataset import SAMPLES, Sample, read_rows
 from chordae.cohort.findings import topics
+from chordae.cohort.make import JUNK
 from chordae.platform.errors import BadInput
 from chordae.platform.files import write_atomically
 from chordae.preprocessing.echo.attention import QUALITIES, AttentionSelector
 from chordae.preprocessing.echo.views import diverse
 
-JUNK = "junk"
-"""What a clip shows that shows nothing that helps."""
 HIDDEN, EPOCHS, BATCH, RATE, DECAY = 48, 30, 64, 2e-3, 1e-3
 TOPICS = topics("echo")
 

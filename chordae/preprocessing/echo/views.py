@@ -45,9 +45,9 @@ class ViewSelector(Protocol):
 
 
 class QualityDiversitySelector:
-    """Image quality and difference: what the learned selector (`attention.py`) is measured against.
+    """Image quality and difference.
 
-    It does not read the question.
+    Chooses until a learned selector (`attention.py`) ships, which is measured against it. It does not read the question.
     """
 
     def select(self, candidates: Sequence[Candidate], limit: int, question: str) -> list[int]:
