@@ -47,7 +47,7 @@ class ViewSelector(Protocol):
 class QualityDiversitySelector:
     """Image quality and difference.
 
-    Chooses until a learned selector (`attention.py`) ships, which is measured against it. It does not read the question.
+    Chooses until a learned selector (`attention.py`) ships, which is measured by it. It does not read the question.
     """
 
     def select(self, candidates: Sequence[Candidate], limit: int, question: str) -> list[int]:
