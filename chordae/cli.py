@@ -22,7 +22,7 @@ from chordae.platform.schemas import Answer, Media, Modality
 from chordae.platform.settings import Settings, load_settings
 
 DEMO_QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
-DEMO_STUDY_QUESTION = "What are the main findings?"
+DEMO_STUDY_QUESTION = "What is the diagnosis?"
 DEMO_SITE, DEMO_SEED, DEMO_PATIENT = "university", 2026, 2
 
 

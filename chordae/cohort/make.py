@@ -31,6 +31,8 @@ GENERATOR_VERSION = "hearts-1"
 """Raise it whenever the same site, seed and number would give another patient or other files."""
 MODALITIES: tuple[Modality, ...] = ("ecg", "echo", "cmr")
 TRUTH, COHORT, VIEWS = "truth.json", "cohort.json", "echo-views.json"
+JUNK = "junk"
+"""In VIEWS: a clip that shows nothing that helps."""
 
 
 def make_cohort(
@@ -93,7 +95,7 @@ def make_patient(site: SiteProfile, seed: int, number: int, cohort: Path, only: 
     if "echo" in only:
         rng = patient_rng(site, seed, number, "echo")
         clips = write_echo(patient, site.echo, identity, rng, directory / "echo.tgz")
-        views = {clip.instance: "junk" if clip.junk else clip.view for clip in clips}
+        views = {clip.instance: JUNK if clip.junk else clip.view for clip in clips}
         write_atomically(directory / VIEWS, json.dumps(views).encode())
     rng = patient_rng(site, seed, number, "report")
     record = make_record(patient.truth, site, rng)

@@ -16,9 +16,11 @@ from torch import Tensor
 from chordae.cohort import language_tasks, questions
 from chordae.cohort.conversation import Conversation
 from chordae.learning.config import SEEN, Phase
+from chordae.learning.foreign import Foreign
 from chordae.learning.media_cache import Seen
 from chordae.learning.nano import END, IMAGE_PAD, MERGE, START, SYSTEM_PROMPTS, VIDEO_PAD, VISION_END, VISION_START
 from chordae.learning.studies import Studies
+from chordae.platform.errors import BadSettings
 from chordae.platform.schemas import KIND_OF, Modality
 
 IGNORED = -100  # label of a token that is not an answer's
@@ -127,9 +129,10 @@ class ConversationCollator:
         studies: Studies | None,
         modality: Modality | None,
         augment: bool,
+        foreign: Foreign | None = None,
     ) -> None:
         self.tokenizer, self.phases, self.size, self.seed = tokenizer, phases, size, seed
-        self.studies, self.modality, self.augment = studies, modality, augment
+        self.studies, self.modality, self.augment, self.foreign = studies, modality, augment, foreign
         self.shares = {} if studies is None else studies.shares()
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict[str, Tensor]:
@@ -144,6 +147,11 @@ class ConversationCollator:
         if kind in SEEN and self.studies is not None:
             study, topic = self.studies.draw(rng)
             sample, seen = self.studies.samples[study], self.studies.seen(study, rng if self.augment else None)
+            if kind == "foreign":
+                if self.foreign is None:
+                    raise BadSettings("foreign media are asked about, none are given", "open them with the studies")
+                talk = questions.blind_conversation(modality, rng)
+                return encode(self.tokenizer, talk, modality, self.foreign.draw(seen.seconds, rng))
             if kind == "reports":
                 return encode(self.tokenizer, questions.report_conversation(sample, rng), modality, seen)
             talk = questions.question_conversation(sample, rng, topic, self.shares)

@@ -112,6 +112,7 @@ class Phase(Strict):
     questions: float = Field(0.0, ge=0, description="Open, yes-no and option questions on a study.")
     matching: float = Field(0.0, ge=0, description="Options matched to a finding in words.")
     blind: float = Field(0.0, ge=0, description="Questions whose study is missing.")
+    foreign: float = Field(0.0, ge=0, description="Questions about a blank, noise or another modality's study.")
     tasks: float = Field(0.0, ge=0, description="The orchestrator's: decompose, rephrase, summarise.")
 
     def weights(self) -> dict[str, float]:
@@ -126,7 +127,7 @@ class Phase(Strict):
         return self
 
 
-SEEN = ("reports", "questions")
+SEEN = ("reports", "questions", "foreign")
 KINDS = (*SEEN, "matching", "blind", "tasks")
 
 
@@ -137,6 +138,7 @@ class SftConfig(Run):
     steps: int = Field(0, ge=0, description="The phases' sum; leave it out.")
     encoder_share: float = Field(0.2, ge=0, le=1, description="Of both rates for the encoder: it forgets little.")
     phases: tuple[Phase, ...] = Field(min_length=1, description="One after the other, under one schedule.")
+    foreign: tuple[Path, ...] = Field((), description="Datasets of other modalities, for what the expert cannot read.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -144,7 +146,7 @@ class SftConfig(Run):
         if self.steps not in (0, total):
             raise ValueError(f"steps is {self.steps}, the phases' sum {total}: leave it out")
         if self.modality is None and any(kind in SEEN for phase in self.phases for kind in phase.weights()):
-            raise ValueError("reports and questions need datasets")
+            raise ValueError("reports, questions and foreign media need datasets")
         object.__setattr__(self, "steps", total)
         return self
 

@@ -1,7 +1,8 @@
-"""Linear read-outs that teach a vision encoder to see: findings and measured numbers, from its merged tokens.
+"""Read-outs that teach a vision encoder to see: findings and measured numbers, from its merged tokens.
 
 Next-token loss alone left a nano model at the text prior: after 250 steps of 16 pictures the loss was what the answers
-without any picture give. Here the tokens, pooled and in their places, must tell every finding and number of the study.
+without any picture give. Here the tokens, attended to and in their places, must tell every finding and number of the
+study.
 The heads are thrown away; the encoder and the merger stay.
 """
 

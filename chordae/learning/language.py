@@ -12,6 +12,7 @@ from torch.utils.data import Sampler, SequentialSampler
 from chordae.learning.batches import ConversationCollator
 from chordae.learning.config import Phase, PretrainConfig, SftConfig
 from chordae.learning.encoder import schedule
+from chordae.learning.foreign import Foreign
 from chordae.learning.optimiser import MuonAdamW, Part
 from chordae.learning.sharding import trainer_arguments, whole_model
 from chordae.learning.studies import Studies
@@ -57,6 +58,7 @@ def train_language(
     work: Path,
     losses: LossLog | None,
     say: Say,
+    foreign: Foreign | None = None,
 ) -> Any:
     """Train `model` and return it, in one piece on the first worker.
 
@@ -101,7 +103,7 @@ def train_language(
         args=arguments,
         train_dataset=Dataset.from_dict({"row": list(range(config.steps * size))}),
         data_collator=ConversationCollator(
-            tokenizer, phases, size, config.seed, studies, config.modality, config.augment
+            tokenizer, phases, size, config.seed, studies, config.modality, config.augment, foreign
         ),
         processing_class=tokenizer,
         optimizers=optimisers,

@@ -22,7 +22,8 @@ import torch
 from ray.train.torch import TorchTrainer, get_device
 
 from chordae.learning import checkpoint
-from chordae.learning.config import Run, TrainConfig, load_config, parse_config
+from chordae.learning.config import Run, SftConfig, TrainConfig, load_config, parse_config
+from chordae.learning.foreign import Foreign
 from chordae.learning.media_cache import View
 from chordae.learning.studies import Studies, checksum, load_samples, refuse_held_out
 from chordae.learning.tracking import LOSSES, LossLog
@@ -62,6 +63,10 @@ class Session:
     def studies(self) -> Studies:
         """The training and validation studies; their media are cached already."""
         return open_studies(self.config)
+
+    def foreign(self) -> Foreign | None:
+        """Media that the expert cannot read, where the configuration asks about such."""
+        return open_foreign(self.config)
 
     def losses(self, step: int) -> LossLog | None:
         """The log of losses, from `step` on; the first worker's alone."""
@@ -143,6 +148,7 @@ def prepare(config: Run) -> None:
         checkpoint.verify(config.language)
     if config.datasets:
         open_studies(config)
+        open_foreign(config)
 
 
 def open_studies(config: Run) -> Studies:
@@ -156,6 +162,19 @@ def open_studies(config: Run) -> Studies:
     samples = load_samples(config.datasets, config.modality)
     refuse_held_out(samples, config.held_out)
     return Studies(samples, View(config.modality, config.size, config.frames), config.validation)
+
+
+def open_foreign(config: Run) -> Foreign | None:
+    """Media of other modalities that a configuration names, if its phases ask about what the expert cannot read.
+
+    Raises:
+        BadInput: as `prepare`.
+    """
+    if not isinstance(config, SftConfig) or not any(phase.foreign for phase in config.phases):
+        return None
+    if config.modality is None or config.size is None:
+        raise BadSettings("no datasets are named", "set modality, size and datasets")
+    return Foreign(config.foreign, config.held_out, View(config.modality, config.size, config.frames))
 
 
 def train_loop(told: dict[str, Any]) -> None:

@@ -164,8 +164,9 @@ def build_model(tokenizer: PreTrainedTokenizerFast, shape: NanoShape | None = No
 def prepare_lookup(language: Any) -> None:
     """Start a language model where finding a word's earlier occurrence in the prompt is near.
 
-    From random weights, 1200 steps taught nothing of which letter stands before an option; so started, 100 small
-    ones did (docs/LOG.md). In the manner of mimetic initialisation (Trockman and Kolter, ICML 2023): heads of the
+    From random weights, 1200 steps taught nothing of where in a list a finding stands; so started, 100 small ones did
+    for lists of words (docs/LOG.md). An expert needs it to say that what it sees is none of the options. In the manner
+    of mimetic initialisation (Trockman and Kolter, ICML 2023): heads of the
     first block look one, two, three, ... tokens back, by the biases of query and key, and copy what is there, each
     into directions of its own; the second block compares along those directions. Everything is learned further.
     """

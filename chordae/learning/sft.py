@@ -28,7 +28,7 @@ def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
     session.say(f"{size / 1e6:.2f} M parameters, {len(tokenizer)} tokens, on {session.device}")
     studies = session.studies() if config.datasets else None
     losses = session.losses(last_whole_step(session.work))
-    whole = train_language(model, tokenizer, config, studies, session.work, losses, session.say)
+    whole = train_language(model, tokenizer, config, studies, session.work, losses, session.say, session.foreign())
     if losses is not None:
         losses.flush(config.steps)
     return whole, tokenizer, summary(session.work)

@@ -19,13 +19,12 @@ from torch import Tensor, nn
 
 from chordae.cohort.dataset import SAMPLES, Sample, read_rows
 from chordae.cohort.findings import topics
+from chordae.cohort.make import JUNK
 from chordae.platform.errors import BadInput
 from chordae.platform.files import write_atomically
-from chordae.preprocessing.echo.attention import QUALITIES, AttentionSelector
+from chordae.preprocessing.echo.attention import FARTHEST, QUALITIES, AttentionSelector
 from chordae.preprocessing.echo.views import diverse
 
-JUNK = "junk"
-"""What a clip shows that shows nothing that helps."""
 HIDDEN, EPOCHS, BATCH, RATE, DECAY = 48, 30, 64, 2e-3, 1e-3
 TOPICS = topics("echo")
 
@@ -60,7 +59,7 @@ class AttentionPooling(nn.Module):
 
     def forward(self, features: Tensor, present: Tensor) -> list[Tensor]:
         """(studies, clips, features) -> logits a topic."""
-        standard = (features - self.mean) / self.scale
+        standard = ((features - self.mean) / self.scale).clamp(-FARTHEST, FARTHEST)
         logits = self.score(torch.tanh(self.content(standard)) * torch.sigmoid(self.gate(standard)))
         shares = logits.masked_fill(~present[..., None], -torch.inf).softmax(dim=1)
         pooled = torch.einsum("sct,sch->sth", shares, self.embed(standard))

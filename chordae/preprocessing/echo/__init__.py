@@ -11,21 +11,19 @@ from dataclasses import dataclass
 
 from chordae.platform.errors import UnreadableRecording
 from chordae.preprocessing.dicom import Instance
+from chordae.preprocessing.echo.attention import shipped_selector
 from chordae.preprocessing.echo.clips import Clip, clips_of
 from chordae.preprocessing.echo.cycle import Cycle, cycle_of
 from chordae.preprocessing.echo.refusal import refusal
 from chordae.preprocessing.echo.sidecar import grid_facts, tile_facts
 from chordae.preprocessing.echo.tiles import render, thumbnails
-from chordae.preprocessing.echo.views import Candidate, QualityDiversitySelector, ViewSelector, judge
+from chordae.preprocessing.echo.views import Candidate, ViewSelector, judge
 from chordae.preprocessing.grid import Grid, Layout, PreparedVideo
 
-PREPROCESSING_VERSION = "echo-1"
+PREPROCESSING_VERSION = "echo-2"
 """Part of a media digest: raise it whenever the same study would give other pixels."""
 
 LAYOUT = Layout(side=5, tile=256, frames=24, fps=10.0)
-
-SELECTOR: ViewSelector = QualityDiversitySelector()
-"""Until the echo expert brings one that has learned where to look."""
 
 __all__ = ["LAYOUT", "PREPROCESSING_VERSION", "look", "prepare_echo"]
 
@@ -39,18 +37,22 @@ class Seen:
     candidate: Candidate
 
 
-def prepare_echo(instances: Sequence[Instance], question: str = "", selector: ViewSelector = SELECTOR) -> PreparedVideo:
+def prepare_echo(
+    instances: Sequence[Instance], question: str = "", selector: ViewSelector | None = None
+) -> PreparedVideo:
     """The objects of one patient's study to the video that the echo expert looks at.
 
-    Clips that cannot be used are set aside and counted in the sidecar; one that can is enough.
+    Clips that cannot be used are set aside and counted in the sidecar; one that can is enough. `selector` chooses where
+    there are more of them than tiles; none: the one that ships.
 
     Raises:
         UnreadableRecording: no clip can be used; the reason is the one that lets the sender do most about it.
     """
+    chooser = selector or shipped_selector()
     clips, set_aside = clips_of(instances)
     seen = look(clips, set_aside)
     while seen:
-        ranking = selector.select([one.candidate for one in seen], _TILES, question)
+        ranking = chooser.select([one.candidate for one in seen], _TILES, question)
         try:
             return _video([seen[index] for index in ranking], len(clips), set_aside)
         except UnreadableRecording:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from chordae.platform.errors import BadSettings
 from chordae.preprocessing.echo.views import Candidate, describe, diverse
@@ -22,6 +23,8 @@ Array = NDArray[np.float32]
 WEIGHTS = Path(__file__).with_name("attention.npz")
 QUALITIES = 4
 """Features at the end that say how well a clip can be read."""
+FARTHEST = 4.0
+"""Deviations from the mean at most: a corner that is black in all that was learned from must not decide elsewhere."""
 NAMES = ("mean", "scale", "content", "content_bias", "gate", "gate_bias", "score")
 
 
@@ -43,9 +46,9 @@ class AttentionSelector:
     def attention(self, features: Array) -> Array:
         """(clips, 388) -> (clips, topics), each topic's share of attention: columns sum to 1."""
         known = self._arrays
-        standard = (features - known["mean"]) / known["scale"]
+        standard = np.clip((features - known["mean"]) / known["scale"], -FARTHEST, FARTHEST)
         content = np.tanh(standard @ known["content"] + known["content_bias"])
-        gate = 1 / (1 + np.exp(-(standard @ known["gate"] + known["gate_bias"])))
+        gate = expit(standard @ known["gate"] + known["gate_bias"])
         logits = (content * gate) @ known["score"]
         shares = np.exp(logits - logits.max(axis=0))
         return np.asarray(shares / shares.sum(axis=0), np.float32)

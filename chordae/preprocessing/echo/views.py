@@ -44,21 +44,6 @@ class ViewSelector(Protocol):
         ...
 
 
-class QualityDiversitySelector:
-    """Image quality and difference: what the learned selector (`attention.py`) is measured against.
-
-    It does not read the question.
-    """
-
-    def select(self, candidates: Sequence[Candidate], limit: int, question: str) -> list[int]:
-        """See ViewSelector. Equals are taken in the study's order."""
-        if not candidates:
-            return []
-        quality = np.array([candidate.quality.overall for candidate in candidates])
-        described = np.stack([describe(candidate.thumbnails) for candidate in candidates])
-        return diverse(quality, described, [candidate.number for candidate in candidates], limit)
-
-
 def diverse(worth: NDArray[Any], described: NDArray[Any], order: Sequence[int], limit: int) -> list[int]:
     """Positions of the clips that are worth most and do not all show the same, the best first.
 
