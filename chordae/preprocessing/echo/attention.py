@@ -41,10 +41,13 @@ class AttentionSelector:
     def __init__(self, arrays: dict[str, Array]) -> None:
         if missing := [name for name in NAMES if name not in arrays]:
             raise BadSettings(f"the view selector's weights lack {', '.join(missing)}", "train it again: docs/train.md")
-        self._arrays = arrays
+        self._arrays = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
 
     def attention(self, features: Array) -> Array:
-        """(clips, 388) -> (clips, topics), each topic's share of attention: columns sum to 1."""
+        """(clips, 388) -> (clips, topics), each topic's share of attention: columns sum to 1.
+
+        In double precision: a product of matrices rounds rows by their place, and equal clips must stay equal.
+        """
         known = self._arrays
         standard = np.clip((features - known["mean"]) / known["scale"], -FARTHEST, FARTHEST)
         content = np.tanh(standard @ known["content"] + known["content_bias"])

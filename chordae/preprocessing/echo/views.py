@@ -56,6 +56,7 @@ def diverse(worth: NDArray[Any], described: NDArray[Any], order: Sequence[int], 
         order: (clips,) places in the study; of equals the earlier is taken.
         limit: how many at most.
     """
+    described = np.asarray(described, np.float64)  # single precision rounds equal rows by their place
     likeness = np.zeros(len(worth))
     left, chosen = list(range(len(worth))), list[int]()
     while left and len(chosen) < limit:
