@@ -56,7 +56,6 @@ def diverse(worth: NDArray[Any], described: NDArray[Any], order: Sequence[int], 
         order: (clips,) places in the study; of equals the earlier is taken.
         limit: how many at most.
     """
-    described = np.asarray(described, np.float64)  # single precision rounds equal rows by their place
     likeness = np.zeros(len(worth))
     left, chosen = list(range(len(worth))), list[int]()
     while left and len(chosen) < limit:
@@ -64,7 +63,8 @@ def diverse(worth: NDArray[Any], described: NDArray[Any], order: Sequence[int], 
         best = max(left, key=lambda index: (round(float(worth[index] - likeness[index]), 6), -order[index]))
         left.remove(best)
         chosen.append(best)
-        likeness = np.maximum(likeness, described @ described[best])
+        # not by BLAS, which rounds equal rows by their place
+        likeness = np.maximum(likeness, np.einsum("cf,f->c", described, described[best]))
     return chosen
 
 
