@@ -41,15 +41,19 @@ class AttentionSelector:
     def __init__(self, arrays: dict[str, Array]) -> None:
         if missing := [name for name in NAMES if name not in arrays]:
             raise BadSettings(f"the view selector's weights lack {', '.join(missing)}", "train it again: docs/train.md")
-        self._arrays = arrays
+        self._arrays = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
 
     def attention(self, features: Array) -> Array:
-        """(clips, 388) -> (clips, topics), each topic's share of attention: columns sum to 1."""
+        """(clips, 388) -> (clips, topics), each topic's share of attention: columns sum to 1.
+
+        Without BLAS: it rounds rows by their place, where equal clips must stay equal, and its threads go on waiting
+        for more long after these small products.
+        """
         known = self._arrays
         standard = np.clip((features - known["mean"]) / known["scale"], -FARTHEST, FARTHEST)
-        content = np.tanh(standard @ known["content"] + known["content_bias"])
-        gate = expit(standard @ known["gate"] + known["gate_bias"])
-        logits = (content * gate) @ known["score"]
+        content = np.tanh(np.einsum("cf,fh->ch", standard, known["content"]) + known["content_bias"])
+        gate = expit(np.einsum("cf,fh->ch", standard, known["gate"]) + known["gate_bias"])
+        logits = np.einsum("ch,ht->ct", content * gate, known["score"])
         shares = np.exp(logits - logits.max(axis=0))
         return np.asarray(shares / shares.sum(axis=0), np.float32)
 

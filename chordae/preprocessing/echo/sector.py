@@ -104,11 +104,12 @@ def find_sector(frames: Sequence[Picture], regions: Sequence[Region] = ()) -> Se
 
 def _steady(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Without frames that are black or faded as a whole: from them to the others text would seem to move."""
-    usual = np.median(frames, axis=0)
+    fewer = frames[:, ::2, ::2]  # a quarter of the picture tells as well, in a quarter of the time
+    usual = np.median(fewer, axis=0)
     bright = usual >= BRIGHT
     if not bright.any():
         return frames
-    gains = np.median(frames[:, bright] / usual[bright], axis=1)
+    gains = np.median(fewer[:, bright] / usual[bright], axis=1)
     most = np.sort(gains)[len(gains) // 2]  # one of them, so that one is left
     return np.asarray(frames[np.abs(gains - most) <= FADES * most], np.uint8)
 

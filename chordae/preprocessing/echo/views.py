@@ -63,7 +63,8 @@ def diverse(worth: NDArray[Any], described: NDArray[Any], order: Sequence[int], 
         best = max(left, key=lambda index: (round(float(worth[index] - likeness[index]), 6), -order[index]))
         left.remove(best)
         chosen.append(best)
-        likeness = np.maximum(likeness, described @ described[best])
+        # not by BLAS, which rounds equal rows by their place
+        likeness = np.maximum(likeness, np.einsum("cf,f->c", described, described[best]))
     return chosen
 
 
