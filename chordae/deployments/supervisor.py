@@ -266,7 +266,7 @@ def start_detached(config: Path, progress: Progress) -> int:
             if said == "ready":
                 return child.pid
             time.sleep(0.2)
-    except BaseException:
+    except BaseException:  # whoever stops waiting, also by Ctrl-C, leaves no half-started platform behind
         child.terminate()
         child.wait()
         raise

@@ -79,12 +79,15 @@ def manifest_of(directory: Path) -> dict[str, Any]:
 
 
 def trained_on(directory: Path) -> set[str]:
-    """Names of the datasets that a checkpoint and those it began from were trained on, by their manifests' lineage."""
+    """Names of the datasets that a checkpoint and those it began from were trained on, by their manifests' lineage.
+
+    Also of those whose media it was only shown as what it cannot read.
+    """
     found: set[str] = set()
     lineages = [manifest_of(directory).get("lineage")]
     while lineages:
         lineage = lineages.pop() or {}
-        found |= {Path(name).name for name in lineage.get("datasets", {})}
+        found |= {Path(name).name for role in ("datasets", "foreign") for name in lineage.get(role, {})}
         lineages += [lineage[role].get("lineage") for role in ("start", "language") if role in lineage]
     return found
 

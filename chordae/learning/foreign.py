@@ -7,16 +7,12 @@ does not catch that: the answer does change when the picture goes.
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from chordae.cohort.dataset import SAMPLES, Sample, read_rows
-from chordae.learning.media_cache import Pixels, Seen, View
+from chordae.learning.media_cache import Pixels, Seen, View, see
 from chordae.learning.studies import refuse_held_out
-from chordae.learning.video_frames import seen_frames
 from chordae.platform.errors import BadInput
-from chordae.platform.picture import fit_picture
-from chordae.platform.schemas import KIND_OF
 
 STUDIES = 100
 """Of each dataset: they need to look foreign, not to be told apart."""
@@ -59,10 +55,5 @@ class Foreign:
 
 def _as_seen(media: Path, row: Sample, view: View) -> Pixels:
     """(frames, height, width, 3): of a video, for a picture's expert its first frame; of a picture, a still video."""
-    if KIND_OF[row.modality] == "video":
-        return seen_frames(media, view.frames, view.size)
-    drawn = cv2.imread(str(media), cv2.IMREAD_COLOR)
-    if drawn is None:
-        raise BadInput(f"{media.name} is no readable picture", "make the dataset again")
-    fitted = fit_picture(np.asarray(drawn[:, :, ::-1], np.uint8), view.size)
-    return np.ascontiguousarray(np.broadcast_to(fitted, (view.frames, *fitted.shape)))
+    pixels = see(media, View(row.modality, view.size, view.frames)).pixels
+    return np.ascontiguousarray(np.broadcast_to(pixels, (view.frames, *pixels.shape[1:])))

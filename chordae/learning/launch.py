@@ -157,11 +157,10 @@ def open_studies(config: Run) -> Studies:
     Raises:
         BadInput: as `prepare`.
     """
-    if config.modality is None or config.size is None:
-        raise BadSettings("no datasets are named", "set modality, size and datasets")
-    samples = load_samples(config.datasets, config.modality)
+    view = _view(config)
+    samples = load_samples(config.datasets, view.modality)
     refuse_held_out(samples, config.held_out)
-    return Studies(samples, View(config.modality, config.size, config.frames), config.validation)
+    return Studies(samples, view, config.validation)
 
 
 def open_foreign(config: Run) -> Foreign | None:
@@ -172,9 +171,14 @@ def open_foreign(config: Run) -> Foreign | None:
     """
     if not isinstance(config, SftConfig) or not any(phase.foreign for phase in config.phases):
         return None
+    return Foreign(config.foreign, config.held_out, _view(config))
+
+
+def _view(config: Run) -> View:
+    """How the expert of a configuration sees its media."""
     if config.modality is None or config.size is None:
         raise BadSettings("no datasets are named", "set modality, size and datasets")
-    return Foreign(config.foreign, config.held_out, View(config.modality, config.size, config.frames))
+    return View(config.modality, config.size, config.frames)
 
 
 def train_loop(told: dict[str, Any]) -> None:
@@ -201,6 +205,8 @@ def _manifest(config: TrainConfig, command: str, metrics: dict[str, Any]) -> dic
         "config": config.digest(),
         "datasets": {str(path): checksum(path) for path in config.datasets},
     }
+    if isinstance(config, SftConfig) and config.foreign:
+        lineage["foreign"] = {str(path): checksum(path) for path in config.foreign}
     for role, name in (("start", config.start), ("language", config.language)):
         if name:
             directory = fetch_checkpoint(name, None)

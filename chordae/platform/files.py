@@ -17,7 +17,7 @@ def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
             if durable:
                 os.fsync(file.fileno())
             Path(file.name).replace(path)
-        except BaseException:
+        except BaseException:  # raised again; only the unfinished file goes
             Path(file.name).unlink(missing_ok=True)
             raise
     if not durable:

@@ -190,7 +190,7 @@ class _Run:
             with self._lease():
                 for done in self._results(claimed):
                     self._tell(self._ledger.records(done))
-        except BaseException:
+        except BaseException:  # raised again; the studies go back to whoever claims next, also after Ctrl-C
             self._ledger.release(self._name, begun_too=True)
             raise
 

@@ -16,7 +16,7 @@ def logged(error: Exception, caplog: pytest.LogCaptureFixture) -> str:
         logger.addHandler(caplog.handler)
         try:
             raise error
-        except Exception:
+        except Exception:  # logged, as Serve does: what the log then holds is the test
             logger.exception("Request failed.")
         finally:
             logger.removeHandler(caplog.handler)

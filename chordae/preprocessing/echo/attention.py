@@ -41,7 +41,7 @@ class AttentionSelector:
     def __init__(self, arrays: dict[str, Array]) -> None:
         if missing := [name for name in NAMES if name not in arrays]:
             raise BadSettings(f"the view selector's weights lack {', '.join(missing)}", "train it again: docs/train.md")
-        self._arrays = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+        self._arrays = arrays
 
     def attention(self, features: Array) -> Array:
         """(clips, 388) -> (clips, topics), each topic's share of attention: columns sum to 1.
