@@ -6,6 +6,7 @@ The card's words are written by hand; between the two marks stands what `chordae
 import sys
 from pathlib import Path
 
+from chordae.learning.mirage import MirageReport
 from chordae.learning.results import BlindReport, McqReport, VqaReport
 from chordae.learning.statistics import Score
 
@@ -44,7 +45,30 @@ def figures(folder: Path) -> str:
             "",
             f"Media withheld and not forced: a finding invented in {mirages.correct} of {mirages.asked} answers.",
         ]
+    if (folder / "mirage.json").is_file():
+        lines += ["", *mirages_told(MirageReport.model_validate_json((folder / "mirage.json").read_bytes()))]
     return "\n".join(lines)
+
+
+def mirages_told(report: MirageReport) -> list[str]:
+    """The mirage benchmark: what was named where nothing was wrong, and how the four scores compare."""
+    lines = [
+        "| negative truth, answers in % | asked | claim something | a positive finding | mirages | let through |",
+        "|---|---|---|---|---|---|",
+    ]
+    for line in report.lines:
+        shares = (percent(one) for one in (line.claimed, line.positives, line.before, line.after))
+        lines.append(f"| picture {line.condition or 'of any kind'} | {line.asked} | {' | '.join(shares)} |")
+    areas = ", ".join(f"{one.name} {one.area:.3f}" for one in report.systems)
+    gate = f"alpha {report.alpha:g}, threshold {report.threshold:g}" if report.calibrated else "not calibrated"
+    return [
+        *lines,
+        "",
+        f"The gate ({gate}) keeps {interval(report.kept)} % of the {report.kept.asked} correct answers, and",
+        f"{interval(report.kept_wrong)} % of the {report.kept_wrong.asked} wrong ones:",
+        "probing finds what was not read off the picture, not what was misread.",
+        f"Area under the risk-coverage curve (lower is better): {areas}.",
+    ]
 
 
 def percent(one: Score) -> str:

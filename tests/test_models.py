@@ -10,8 +10,10 @@ import pytest
 
 from chordae.learning.config import load_config
 from chordae.learning.datasets import load_dataset_config
+from chordae.learning.mirage import MirageReport
 from chordae.learning.results import McqReport
-from chordae.platform.weights import read_manifest
+from chordae.platform.calibration import read_calibration
+from chordae.platform.weights import identify, read_manifest
 
 ROOT = Path(__file__).parents[1]
 MODELS = sorted(path.parent for path in (ROOT / "models").glob("*/manifest.json"))
@@ -95,3 +97,21 @@ def test_the_manifest_says_what_made_it_and_names_no_place_on_a_machine(model: P
     assert told["lineage"]["config"] == load_config(ROOT / found[1]).digest()
     assert not [text for text in strings(told) if re.search(r"(^|[\s=])(/|~|[A-Za-z]:\\)", text)]
     assert read_manifest(model).modality == told["modality"]
+
+
+@shipped
+def test_the_calibration_was_fitted_to_these_weights_on_a_split_that_is_not_the_test_set(model: Path) -> None:
+    found = read_calibration(model, identify(model).digest)
+    assert found is not None
+    assert found.split == "calibration"
+    assert found.coverage >= 0.9
+
+
+@shipped
+def test_on_the_mirage_benchmark_it_reaches_the_bar_with_its_calibration(model: Path) -> None:
+    found = MirageReport.model_validate_json((model / "evaluation" / "mirage.json").read_text())
+    fitted = read_calibration(model, identify(model).digest)
+    assert fitted is not None
+    assert (found.alpha, found.threshold, found.weights) == (fitted.alpha, fitted.threshold, fitted.weights)
+    assert found.split == "test"
+    assert all(found.reached.values()), found.reached
