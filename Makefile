@@ -37,7 +37,7 @@ bench: $(INSTALLED)
 
 # Everything in models/, from nothing: hours on 2 cores; see docs/train.md. Killed, it goes on where it was.
 models: $(INSTALLED)
-	for set in test ecg-train cmr-train echo-train; do \
+	for set in test calibration ecg-train cmr-train echo-train; do \
 	  $(BIN)/chordae cohort dataset configs/datasets/$$set.yaml -o var/datasets/$$set || exit 1; done
 	$(BIN)/chordae train views
 	test -d var/models/language-nano || $(BIN)/chordae train sft --config configs/train/language-nano.yaml
@@ -46,8 +46,8 @@ models: $(INSTALLED)
 	    config=configs/train/$$expert-nano-$$stage.yaml; name=$$(sed -n 's/^name: //p' $$config 2>/dev/null); \
 	    test ! -f $$config -o -d var/models/$$name || $(BIN)/chordae train $$stage --config $$config || exit 1; done; \
 	  mkdir -p models/$$expert-nano && cp var/models/$$expert-nano/* models/$$expert-nano/ || exit 1; \
-	  for kind in mcq vqa blind; do \
-	    $(BIN)/chordae evaluate $$kind --model models/$$expert-nano --output models/$$expert-nano/evaluation || exit 1; \
+	  for verb in calibrate "evaluate mcq" "evaluate vqa" "evaluate blind" "evaluate mirage"; do \
+	    $(BIN)/chordae $$verb --model models/$$expert-nano --output models/$$expert-nano/evaluation || exit 1; \
 	  done; $(BIN)/python scripts/model_card.py models/$$expert-nano || exit 1; done
 
 up: $(INSTALLED)

@@ -96,7 +96,8 @@ def _said(probe: Probe, report: ProbeReport) -> str:
 def _gate(score: Confidence) -> list[tuple[str, str]]:
     formula = f"{score.alpha:g} x agreement + {1 - score.alpha:g} x image delta"
     fitted = "calibrated for these weights" if score.calibrated else "default: not calibrated for these weights"
-    verdict = "[red]FLAGGED: below the threshold, do not rely on it[/red]" if score.flagged else "[green]passed[/green]"
+    why = f"it contradicts itself: it {score.contradiction}" if score.contradiction else "below the threshold"
+    verdict = f"[red]FLAGGED: {why}; do not rely on it[/red]" if score.flagged else "[green]passed[/green]"
     return [
         ("Agreement", f"{score.agreement:.3f}  (mean pairwise ROUGE-L of the four answers)"),
         ("Image delta", f"{score.image_delta:.3f}  (cosine distance, with and without picture)"),

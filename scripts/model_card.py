@@ -65,8 +65,7 @@ def mirages_told(report: MirageReport) -> list[str]:
         *lines,
         "",
         f"The gate ({gate}) keeps {interval(report.kept)} % of the {report.kept.asked} correct answers, and",
-        f"{interval(report.kept_wrong)} % of the {report.kept_wrong.asked} wrong ones:",
-        "probing finds what was not read off the picture, not what was misread.",
+        f"{interval(report.kept_wrong)} % of the {report.kept_wrong.asked} wrong ones.",
         f"Area under the risk-coverage curve (lower is better): {areas}.",
     ]
 

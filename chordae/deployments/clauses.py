@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from chordae.deployments.meaning import is_asking, meaning
+from chordae.platform.meaning import is_asking, meaning
 from chordae.platform.schemas import KIND_OF, Modality
 
 ALL: frozenset[Modality] = frozenset(KIND_OF)

@@ -162,6 +162,7 @@ class Orchestrator:
         """The verdict on answer 0 (the original): those up to the last are to rephrasings, the last had no picture."""
         original, *others, absent = (answers[index] for index in range(len(answers)))
         score = confidence(
+            query,
             original.text,
             [answer.text for answer in others],
             absent.text,

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from chordae.deployments.meaning import Word, folded, is_asking, meaning
+from chordae.platform.meaning import Word, folded, is_asking, meaning
 from chordae.deployments.rephrasing_bank import SIZE, framed
 from chordae.platform.errors import ChordaeError
 from chordae.platform.language_prompts import REPHRASE_PROMPT

@@ -1,7 +1,8 @@
 """A curated bank of ways to ask the same thing: the clinician's words stay whole and are only framed anew.
 
 So numbers, laterality and negation cannot be lost, whatever the question. Frames hold for questions ("Is there ...?")
-and for requests ("Describe ..."), and name nothing that a recording may or may not show.
+and for requests ("Describe ..."), and name nothing that a recording may or may not show. None asks for more than the
+question does: after "Answer from this ECG alone." experts wrote reports, and sound answers seemed to waver.
 """
 
 import hashlib
@@ -16,7 +17,6 @@ _FRAMES: dict[Modality, tuple[str, ...]] = {
         "Please consider this recording. {question}",
         "{question}{stop} Give a short answer.",
         "{question}{stop} Answer briefly.",
-        "{question}{stop} Answer from this ECG alone.",
         "The request about this ECG is: {question}",
     ),
     "echo": (
@@ -26,7 +26,6 @@ _FRAMES: dict[Modality, tuple[str, ...]] = {
         "Please consider this echocardiogram. {question}",
         "{question}{stop} Give a short answer.",
         "{question}{stop} Answer briefly.",
-        "{question}{stop} Answer from these echo clips alone.",
         "The request about this echocardiogram is: {question}",
     ),
     "cmr": (
@@ -36,7 +35,6 @@ _FRAMES: dict[Modality, tuple[str, ...]] = {
         "Please consider this cardiac MR study. {question}",
         "{question}{stop} Give a short answer.",
         "{question}{stop} Answer briefly.",
-        "{question}{stop} Answer from this cardiac MRI alone.",
         "The request about this cardiac MRI is: {question}",
     ),
 }

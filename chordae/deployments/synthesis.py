@@ -121,7 +121,7 @@ def _contradiction(found: Contradiction, opinions: Mapping[Modality, Opinion]) -
     text += f'{first} says "{found.clash.quotes[0]}", {second} says "{found.clash.quotes[1]}"'
     for modality, opinion in zip(found.between, sides, strict=True):
         if opinion.flagged:
-            text += f"; {NAME_OF[modality]}'s answer failed its probes and is not relied on"
+            text += f"; {NAME_OF[modality]}'s answer {_failed(opinion)} and is not relied on"
         elif opinion.confidence is None:
             text += f"; {NAME_OF[modality]}'s answer was not probed"
     values = [opinion.value for opinion in sides if opinion.value is not None]
@@ -131,10 +131,18 @@ def _contradiction(found: Contradiction, opinions: Mapping[Modality, Opinion]) -
 
 def _withheld(modality: Modality, opinion: Opinion) -> Sentence:
     verdict = opinion.confidence
-    numbers = f" (confidence {verdict.value:.2f}, threshold {verdict.threshold:.2f})" if verdict else ""
-    text = f"{NAME_OF[modality]}: the expert gave an answer that failed its probes{numbers} and is not relied on; "
+    numbers = ""
+    if verdict is not None and not verdict.contradiction:
+        numbers = f" (confidence {verdict.value:.2f}, threshold {verdict.threshold:.2f})"
+    text = f"{NAME_OF[modality]}: the expert gave an answer that {_failed(opinion)}{numbers} and is not relied on; "
     text += "its words are in the probe report."
     return Sentence(text=text, rests_on=(modality,), confidence=opinion.value, kind="withheld")
+
+
+def _failed(opinion: Opinion) -> str:
+    """Why a flagged answer is, in words that follow "an answer that"."""
+    contradicts = opinion.confidence is not None and opinion.confidence.contradiction
+    return "contradicts itself" if contradicts else "failed its probes"
 
 
 def _missing(modality: Modality, reason: str) -> Sentence:

@@ -1,9 +1,10 @@
 """`chordae calibrate`: alpha and threshold for one version of an expert's weights, fitted on a held-out split.
 
-Of all pairs that let no mirage through, the one that keeps most of the correct answers. A mirage that is perfectly
+Of all pairs that let no mirage through, those that keep most of the correct answers. A mirage that is perfectly
 consistent (the same text always, picture or not) scores alpha; the threshold lies above it whether the split held one
-or not. Pairs that keep equally many are told apart by the area under the risk-coverage curve, then by the width of the
-gap between the mirages and the kept; the threshold lies in the gap's middle.
+or not. Of alphas that keep equally many, those count whose area under the risk-coverage curve is within one standard
+error of the smallest; which of these is smallest is chance, so it is the one nearest to weighing both probes alike. The
+threshold is the strictest that keeps as many: a mirage in other words scores more than one that repeats itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from chordae.learning.mirage_report import plots
 from chordae.learning.probe_scores import Scored, score_rows, values
 from chordae.learning.probed_answers import Rephrase, probe_served
 from chordae.learning.results import note
-from chordae.learning.risk_coverage import area
+from chordae.learning.risk_coverage import area, resampled_areas
 from chordae.learning.statistics import LEVEL, cluster_interval
 from chordae.platform.calibration import Calibration, write_calibration
 from chordae.platform.errors import BadInput
@@ -32,6 +33,7 @@ from chordae.platform.settings import ExpertSettings
 from chordae.platform.weights import fetch_checkpoint, identify
 
 ALPHAS = tuple(round(0.05 * step, 2) for step in range(21))
+EVEN = 0.5
 LEAST_GAP = 0.01
 """Between what is kept and what is not: less is the rounding of an embedding."""
 
@@ -47,8 +49,6 @@ class Fit:
     correct: int
     area: float
     """Under the risk-coverage curve of all answers that claim something."""
-    gap: float
-    """Between the highest confidence that must be flagged and the lowest that is kept."""
 
 
 def fit(scored: Sequence[Scored]) -> Fit:
@@ -69,7 +69,11 @@ def fit(scored: Sequence[Scored]) -> Fit:
             f"no threshold flags all {mirages} mirages and keeps a correct answer, so nothing is stored",
             "serve the expert with the conservative default, or train it to decline where nothing was provided",
         )
-    return max(found, key=lambda one: (one.kept, -one.area, one.gap))
+    most = max(one.kept for one in found)
+    found = [one for one in found if one.kept == most]
+    best = min(found, key=lambda one: one.area)
+    near = best.area + _standard_error(scored, best.alpha)
+    return min((one for one in found if one.area <= near), key=lambda one: (abs(one.alpha - EVEN), one.area))
 
 
 def _at(scored: Sequence[Scored], alpha: float) -> Fit | None:
@@ -83,12 +87,19 @@ def _at(scored: Sequence[Scored], alpha: float) -> Fit | None:
     claimed = [one for one in scored if one.claimed]
     return Fit(
         alpha=alpha,
-        threshold=round((highest + float(kept.min())) / 2, 4),
+        threshold=round(float(kept.min()) - LEAST_GAP / 2, 4),
         kept=int(kept.size),
         correct=int(correct.size),
         area=area(values(claimed, lambda one: one.confidence(alpha)), values(claimed, lambda one: float(one.wrong))),
-        gap=float(kept.min()) - highest,
     )
+
+
+def _standard_error(scored: Sequence[Scored], alpha: float) -> float:
+    """Of the area at that alpha, over patients."""
+    claimed = [one for one in scored if one.claimed]
+    confidences = values(claimed, lambda one: one.confidence(alpha))
+    wrong = values(claimed, lambda one: float(one.wrong))
+    return float(resampled_areas(confidences, wrong, [one.patient for one in claimed]).std())
 
 
 def correct_answers(scored: Sequence[Scored]) -> list[Scored]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from chordae.learning.probed_answers import ProbedAnswer
 from chordae.learning.shown_media import Condition
 from chordae.platform.probing import Embed, agreement, image_delta
+from chordae.platform.self_contradiction import self_contradiction
 
 
 class Scored(BaseModel):
@@ -32,6 +33,8 @@ class Scored(BaseModel):
     mirage: bool
     agreement: float
     image_delta: float
+    contradicts: bool
+    """Whether its yes or no contradicts what it states next; then there is no confidence in it."""
     public: float
     """The public code's confidence."""
 
@@ -41,8 +44,8 @@ class Scored(BaseModel):
         return self.claimed and not self.correct
 
     def confidence(self, alpha: float) -> float:
-        """alpha * agreement + (1 - alpha) * image delta."""
-        return alpha * self.agreement + (1 - alpha) * self.image_delta
+        """alpha * agreement + (1 - alpha) * image delta, as the orchestrator has it."""
+        return 0.0 if self.contradicts else alpha * self.agreement + (1 - alpha) * self.image_delta
 
 
 def score_rows(rows: Sequence[ProbedAnswer], embed: Embed) -> list[Scored]:
@@ -59,6 +62,7 @@ def score_rows(rows: Sequence[ProbedAnswer], embed: Embed) -> list[Scored]:
             mirage=row.mirage,
             agreement=agreement([row.answer, *row.rephrased]),
             image_delta=image_delta(row.answer, row.without, embed),
+            contradicts=self_contradiction(row.item.question, row.answer) is not None,
             public=public_score(row.answer, row.rephrased, row.without),
         )
         for row in rows

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 
 from chordae.platform.schemas import Confidence, Gate
+from chordae.platform.self_contradiction import self_contradiction
 
 # (n texts) -> (n, d) float32 embeddings, one row a text
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -46,26 +47,38 @@ def image_delta(with_picture: str, without_picture: str, embed: Embed) -> float:
 
 
 def confidence(
-    original: str, rephrased: Sequence[str], without_picture: str, embed: Embed, gate: Gate, calibrated: bool = False
+    question: str,
+    original: str,
+    rephrased: Sequence[str],
+    without_picture: str,
+    embed: Embed,
+    gate: Gate,
+    calibrated: bool = False,
 ) -> Confidence:
     """alpha * agreement + (1 - alpha) * image delta, and whether it is below the threshold.
 
-    `calibrated` says whether the gate was fitted for the weights that answered.
+    In an answer that contradicts itself there is none, and it is flagged. `calibrated` says whether the gate was fitted
+    for the weights that answered.
     """
+    contradiction = self_contradiction(question, original) or ""
     agreed = agreement([original, *rephrased])
     delta = image_delta(original, without_picture, embed)
-    value = gate.alpha * agreed + (1 - gate.alpha) * delta
+    value = 0.0 if contradiction else gate.alpha * agreed + (1 - gate.alpha) * delta
     return Confidence(
         agreement=agreed,
         image_delta=delta,
         alpha=gate.alpha,
         threshold=gate.threshold,
         value=value,
-        flagged=value < gate.threshold,
+        flagged=bool(contradiction) or value < gate.threshold,
         calibrated=calibrated,
+        contradiction=contradiction,
     )
 
 
 def with_disclaimer(text: str, verdict: Confidence) -> str:
     """The answer as it may be shown: the disclaimer in front where it is flagged."""
-    return f"{DISCLAIMER}\n\n{text}" if verdict.flagged else text
+    if not verdict.flagged:
+        return text
+    why = f"Note: this answer contradicts itself: it {verdict.contradiction}. Do not rely on it."
+    return f"{why if verdict.contradiction else DISCLAIMER}\n\n{text}"

@@ -63,7 +63,7 @@ class ExpertAnswer(Noun):
 
 
 class Confidence(Noun):
-    """confidence = alpha * agreement + (1 - alpha) * image_delta (MARCUS, Confidence Scoring)."""
+    """confidence = alpha * agreement + (1 - alpha) * image_delta (MARCUS); 0 in an answer that contradicts itself."""
 
     agreement: float = Field(description="Mean pairwise ROUGE-L F1 of the original answer and its rephrasings, 0 to 1")
     image_delta: float = Field(description="Cosine distance of the answers with and without the picture, 0 to 1")
@@ -72,6 +72,7 @@ class Confidence(Noun):
     value: float
     flagged: bool = Field(description="Below the threshold: not to be relied on")
     calibrated: bool = Field(False, description="Whether alpha and threshold were fitted for these weights")
+    contradiction: str = Field("", description="How the answer contradicts itself, in words that follow 'it'")
 
 
 class Probe(Noun):

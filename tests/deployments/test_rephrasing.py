@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chordae.cohort.findings import TOPICS
 from chordae.cohort.wording import STEMS, decapitalise, yes_no_forms
-from chordae.deployments.meaning import folded, meaning
+from chordae.platform.meaning import folded, meaning
 from chordae.deployments.rephrasing import Rephrasing, refusal, rephrase, rephrasings
 from chordae.deployments.rephrasing_bank import SIZE, framed
 from chordae.platform.errors import ExpertUnavailable

@@ -132,6 +132,7 @@ def scored(
         "mirage": kind == "mirage",
         "agreement": agreement,
         "image_delta": delta,
+        "contradicts": False,
         "public": public,
     }
     return Scored.model_validate(given | more)

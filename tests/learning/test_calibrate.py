@@ -13,6 +13,7 @@ from chordae.cohort.items import checksum
 from chordae.learning.calibrate import ALPHAS, calibrate_served, calibration, fit, upper_bound
 from chordae.learning.datasets import load_dataset_config
 from chordae.learning.evaluate_served import Split
+from chordae.learning.probe_scores import Scored
 from chordae.learning.probed_answers import read_answers
 from chordae.platform.calibration import read_calibration
 from chordae.platform.errors import BadInput
@@ -58,19 +59,36 @@ def test_without_any_mirage_a_perfectly_consistent_one_would_still_be_flagged() 
     assert scored(1.0, 0.0, kind="mirage").confidence(best.alpha) < best.threshold
 
 
-def test_the_threshold_lies_in_the_middle_of_its_gap() -> None:
+def test_of_all_thresholds_that_keep_as_many_it_is_the_strictest() -> None:
     best = fit([scored(0.9, 0.8)] * 4 + [scored(0.9, 0.2, kind="mirage")])
-    at = [scored(0.9, delta).confidence(best.alpha) for delta in (0.8, 0.2)]
-    assert best.threshold == pytest.approx((at[0] + max(at[1], best.alpha)) / 2, abs=1e-4)
+    lowest = scored(0.9, 0.8).confidence(best.alpha)
+    assert lowest - 0.01 < best.threshold < lowest
 
 
-def test_of_equal_coverage_the_smaller_area_wins() -> None:
-    # the image delta says nothing about who is wrong, agreement does
-    rows = [scored(1.0, 0.7)] * 10 + [scored(0.5, 0.8, kind="wrong")] * 10
+def of_patients(*rows: Scored) -> list[Scored]:
+    """One answer a patient."""
+    return [row.model_copy(update={"patient": f"p{number}"}) for number, row in enumerate(rows)]
+
+
+def test_of_equal_coverage_the_smaller_area_wins_where_the_difference_is_more_than_chance() -> None:
+    # agreement is the wrong way round, the image delta tells who is wrong
+    best = fit(of_patients(*[scored(0.5, 0.9)] * 200 + [scored(1.0, 0.7, kind="wrong")] * 200))
+    assert best.kept == 200
+    assert best.alpha < 0.5
+    assert best.area == pytest.approx(sum((k - 200) / k for k in range(201, 401)) / 400)
+
+
+def test_where_areas_differ_by_chance_both_probes_weigh_alike() -> None:
+    rng = np.random.default_rng(3)
+    rows = [scored(*rng.uniform(0.8, 1.0, 2), kind=kind) for kind in ["correct"] * 30 + ["wrong"] * 3]
+    assert fit(of_patients(*rows)).alpha == 0.5
+
+
+def test_an_answer_that_contradicts_itself_is_never_kept() -> None:
+    rows = of_patients(*[scored(0.9, 0.8)] * 5, *[scored(1.0, 1.0, contradicts=True)] * 5)
     best = fit(rows)
-    assert best.kept == 10
-    assert best.alpha > 0.1
-    assert best.area == pytest.approx(sum((k - 10) / k for k in range(11, 21)) / 20)
+    assert (best.correct, best.kept) == (10, 5)
+    assert all(one.confidence(best.alpha) == 0 for one in rows if one.contradicts)
 
 
 def test_wrong_answers_and_other_conditions_are_in_no_coverage() -> None:

@@ -159,7 +159,8 @@ def test_scores_are_those_that_the_orchestrator_serves_with(
     media = ShownMedia(root, read_rows(root / SAMPLES, Sample), tmp_path)
     rows = probe(conditions_of(items)[:20], media, Wavering(items).generate, three_ways, tmp_path / "a.json")
     for row, one in zip(rows, score_rows(rows, embed_words), strict=True):
-        served = confidence(row.answer, row.rephrased, row.without, embed_words, Gate(alpha=0.35, threshold=0.6))
+        gate = Gate(alpha=0.35, threshold=0.6)
+        served = confidence(row.item.question, row.answer, row.rephrased, row.without, embed_words, gate)
         assert one.confidence(0.35) == pytest.approx(served.value)
 
 

@@ -79,14 +79,14 @@ def test_opposite_embeddings_count_no_more_than_orthogonal_ones() -> None:
 @pytest.mark.parametrize("value", [0.0, float("nan")])
 def test_an_embedding_without_direction_never_passes_for_evidence(value: float) -> None:
     settings = Gate(alpha=0.5, threshold=0.9)
-    verdict = confidence("a", ["a"] * 3, "b", lambda _: np.full((2, 2), value, np.float32), settings)
+    verdict = confidence("Q?", "a", ["a"] * 3, "b", lambda _: np.full((2, 2), value, np.float32), settings)
     assert verdict.image_delta == 0.0
     assert verdict.flagged
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_confidence_weighs_agreement_and_image_delta_by_alpha(alpha: float) -> None:
-    verdict = confidence("a b", ["a b", "a b", "c d"], "a x", embed_words, Gate(alpha=alpha, threshold=0.6))
+    verdict = confidence("Q?", "a b", ["a b", "a b", "c d"], "a x", embed_words, Gate(alpha=alpha, threshold=0.6))
     assert (verdict.agreement, verdict.image_delta) == (pytest.approx(0.5), pytest.approx(0.5))
     assert verdict.value == pytest.approx(alpha * verdict.agreement + (1 - alpha) * verdict.image_delta)
 
@@ -94,7 +94,7 @@ def test_confidence_weighs_agreement_and_image_delta_by_alpha(alpha: float) -> N
 @pytest.mark.parametrize(("threshold", "flagged"), [(0.75, True), (0.5, False), (0.25, False)])
 def test_only_a_confidence_below_the_threshold_is_flagged(threshold: float, flagged: bool) -> None:
     settings = Gate(alpha=1.0, threshold=threshold)
-    verdict = confidence("a b", ["a b", "a b", "c d"], "x", embed_words, settings)
+    verdict = confidence("Q?", "a b", ["a b", "a b", "c d"], "x", embed_words, settings)
     assert verdict.value == 0.5
     assert (verdict.flagged, verdict.threshold, verdict.calibrated) == (flagged, threshold, False)
 
@@ -122,3 +122,10 @@ def test_the_real_embedding_tells_paraphrase_from_refusal_and_needs_no_network(
     paraphrase = image_delta("Sinus rhythm.", "The rhythm is sinus.", embed)
     refusal = image_delta("Sinus rhythm.", "I cannot see a picture.", embed)
     assert paraphrase < 0.3 < 0.6 < refusal
+
+
+def test_an_answer_that_contradicts_itself_is_flagged_however_steady_it_is() -> None:
+    question, answer = "Is there a large effusion?", "No. Large effusion."
+    found = confidence(question, answer, [answer] * 3, "I cannot see one.", embed_words, Gate(alpha=0.5, threshold=0.1))
+    assert (found.agreement, found.value, found.flagged) == (1.0, 0.0, True)
+    assert with_disclaimer(answer, found).startswith("Note: this answer contradicts itself: it says no and then states")
