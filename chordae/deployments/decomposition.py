@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chordae.deployments.clauses import ALL, Clause, clauses_of, who_sees
-from chordae.platform.meaning import Word, folded, is_asking, meaning
 from chordae.platform.errors import ChordaeError
 from chordae.platform.language_prompts import DECOMPOSE_PROMPT
+from chordae.platform.meaning import Word, folded, is_asking, meaning
 from chordae.platform.schemas import KIND_OF, NAME_OF, Modality
 
 LONGEST_SUB_QUERY = 300

@@ -14,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from chordae.platform.meaning import Word, folded, is_asking, meaning
 from chordae.deployments.rephrasing_bank import SIZE, framed
 from chordae.platform.errors import ChordaeError
 from chordae.platform.language_prompts import REPHRASE_PROMPT
+from chordae.platform.meaning import Word, folded, is_asking, meaning
 from chordae.platform.probing import Embed
 from chordae.platform.schemas import Modality
 

@@ -23,9 +23,9 @@ _EXCLUSIVE: tuple[dict[str, int], ...] = (
     {"regular": 0, "irregular": 1},
 )
 """Words of which, said of the same thing, those with different numbers exclude each other."""
-_SOUND = frozenset("normal healthy well fine ok okay preserved unremarkable usual regular".split())
-_OTHER = frozenset("other else besides except apart".split())
-_NAMING = frozenset("with diagnosis impression conclusion conclude best".split())
+_SOUND = frozenset(["normal", "healthy", "well", "fine", "ok", "okay", "preserved", "unremarkable", "usual", "regular"])
+_OTHER = frozenset(["other", "else", "besides", "except", "apart"])
+_NAMING = frozenset(["with", "diagnosis", "impression", "conclusion", "conclude", "best"])
 """Of a finding's name, or of how it is asked for."""
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from chordae.cohort.findings import TOPICS
 from chordae.cohort.wording import STEMS, decapitalise, yes_no_forms
-from chordae.platform.meaning import folded, meaning
 from chordae.deployments.rephrasing import Rephrasing, refusal, rephrase, rephrasings
 from chordae.deployments.rephrasing_bank import SIZE, framed
 from chordae.platform.errors import ExpertUnavailable
 from chordae.platform.language_prompts import REPHRASE_PROMPT
+from chordae.platform.meaning import folded, meaning
 from chordae.platform.schemas import KIND_OF, Modality
 
 WORDS = "Is there no not left right anterior ST elevation LV RV EF 40 % 3.5 mm normal reduced , and or ? {x} ↑ VI -5"
