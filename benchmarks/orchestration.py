@@ -3,7 +3,7 @@
 Its experts answer at once, 200 words each, and its embedding is made of random numbers. What is left is the split, the
 rephrasings, reading the answers, agreement, what contradicts what, and the summary. The embedding model's time is told
 beside it: two answers an expert, of which in service the first is embedded while others are still being written.
-Processor time, as in `benchmarks.ecg`.
+By the clock.
 """
 
 from __future__ import annotations
@@ -41,27 +41,25 @@ def measure(rounds: int = ROUNDS) -> list[dict[str, Any]]:
         medians = [asyncio.run(_milliseconds(settings, modalities, rounds)) for modalities in MODALITIES]
     names = [f"orchestration, {len(one)} x 5 answers of {WORDS} words" for one in MODALITIES]
     return [
-        *(entry(name, busy, "ms", "<= 30") for name, (_, busy) in zip(names, medians, strict=True)),
-        *(entry(f"{name}, by the clock", clock, "ms") for name, (clock, _) in zip(names, medians, strict=True)),
+        *(entry(name, clock, "ms", "<= 30") for name, clock in zip(names, medians, strict=True)),
         entry(f"embedding model, an answer of {WORDS} words", _embedding(max(5, rounds // 5)), "ms"),
     ]
 
 
-async def _milliseconds(settings: Settings, modalities: Sequence[Modality], rounds: int) -> tuple[float, float]:
-    """Medians of the clock's and of the processor's."""
+async def _milliseconds(settings: Settings, modalities: Sequence[Modality], rounds: int) -> float:
+    """The median."""
     orchestrator = Orchestrator(settings, {one: InstantHandle(one) for one in KIND_OF}, _no_embedding)
     store = MediaStore(settings.media_dir)
     media = [store.put(one.encode(), one, "bench-1", kind=KIND_OF[one]).id for one in modalities]
     question = Question(text=QUESTION, media=tuple(media))
-    clock, processor = [], []
+    clock = []
     for number in range(rounds + 3):
-        started, worked = time.perf_counter(), time.process_time()
+        started = time.perf_counter()
         *_, answer = [step async for step in orchestrator.ask(question, f"{number:032x}")]
         assert isinstance(answer, Answer) and not answer.missing and not answer.unprobed, answer
         if number >= 3:  # the first ones warm up
             clock.append(1e3 * (time.perf_counter() - started))
-            processor.append(1e3 * (time.process_time() - worked))
-    return median(clock), median(processor)
+    return median(clock)
 
 
 def _no_embedding(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -98,6 +98,9 @@ class FakeEngine(ChatEngine):
     log: list[str] = field(default_factory=list)  # "start q", "token q", "end q", "abort q", by short request number
     started: bool = False
     stopped: bool = False
+    caches: bool = True  # media that were read, by id
+    cached: dict[str, str] = field(default_factory=dict)
+    named: int = 0  # media that came as an id alone
 
     async def start(self) -> None:
         self.started = True
@@ -113,6 +116,19 @@ class FakeEngine(ChatEngine):
 
     async def open(self, request: dict[str, Any]) -> AsyncIterator[str]:
         return self._events(request, await self._accepted(request))
+
+    def _with_media(self, request: dict[str, Any]) -> dict[str, Any]:
+        """As vLLM with its cache: media that it has read may be named by their id alone; others are refused."""
+        contents = [message["content"] for message in request["messages"] if not isinstance(message["content"], str)]
+        for part in (part for content in contents for part in content if part["type"] != "text"):
+            if part[part["type"]] is None:
+                self.named += 1
+                if part["uuid"] not in self.cached:
+                    raise BadInput("Cache miss", "send the file")
+                part[part["type"]] = {"url": self.cached[part["uuid"]]}
+            elif self.caches:
+                self.cached[part["uuid"]] = part[part["type"]]["url"]
+        return request
 
     async def _events(self, request: dict[str, Any], number: int) -> AsyncIterator[str]:
         envelope, words = self._envelope(request, "chat.completion.chunk"), []
@@ -145,7 +161,7 @@ class FakeEngine(ChatEngine):
 
     async def _accepted(self, request: dict[str, Any]) -> int:
         """Its number, once its picture is read; what is too long is refused here, as in vLLM."""
-        self.requests.append(request)
+        self.requests.append(self._with_media(request))
         number = len(self.requests) - 1
         self.log.append(f"start {number}")
         await asyncio.sleep(0.002)  # time enough for others to start too early

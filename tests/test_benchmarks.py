@@ -50,5 +50,4 @@ async def test_an_expert_with_the_instant_engine_answers_as_any_other(tmp_path: 
 
 
 async def test_orchestration_is_measured_without_a_model(tmp_path: Path) -> None:
-    clock, processor = await orchestration._milliseconds(instant_settings(tmp_path), ("ecg", "echo", "cmr"), 1)
-    assert clock > 0 and processor > 0
+    assert await orchestration._milliseconds(instant_settings(tmp_path), ("ecg", "echo", "cmr"), 1) > 0

@@ -90,11 +90,10 @@ class Expert:
         Raises as `chat` does. The first is told before another's failure is raised: it can be used without them.
         """
         ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
-        prepared = list(map(self._prepare, requests, ids))
-        lead = await self._engine.open(prepared[0])  # raises if it is refused; then the others are not asked
+        lead = await self._engine.open(self._prepare(requests[0], ids[0]))  # if refused, the others are not asked
         tasks = {asyncio.create_task(self._gathered(lead, requests[0], request_id)): 0}
         for index in range(1, len(requests)):
-            tasks[asyncio.create_task(self._answer(prepared[index], requests[index]))] = index
+            tasks[asyncio.create_task(self._follow(requests[index], ids[index]))] = index
         pending, told_first, failure = set(tasks), False, None
         try:
             while pending:
@@ -110,6 +109,14 @@ class Expert:
         finally:
             for unfinished in tasks:  # a failed or abandoned one takes the rest with it
                 unfinished.cancel()
+
+    async def _follow(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """One of the others: its picture is named, so that vLLM does not read the file once more for each of them."""
+        kept = self._settings.engine.processor_cache_gib > 0
+        try:
+            return await self._answer(self._prepare(request, request_id, read=kept), request)
+        except BadInput:  # the picture has left vLLM's cache; what else is wrong will be refused again
+            return await self._answer(self._prepare(request, request_id), request)
 
     async def _gathered(self, events: AsyncIterator[str], request: dict[str, Any], request_id: str) -> dict[str, Any]:
         """A streamed answer as a whole one."""
@@ -160,8 +167,11 @@ class Expert:
             "settings_digest": self._settings_digest,
         }
 
-    def _prepare(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
-        """Name the model, point media references at files, and keep the answer within the settings' length."""
+    def _prepare(self, request: dict[str, Any], request_id: str, read: bool = False) -> dict[str, Any]:
+        """Name the model, point media references at files, and keep the answer within the settings' length.
+
+        Media that vLLM has `read` already are named by their id alone.
+        """
         wanted = request.get("max_completion_tokens") or request.get("max_tokens") or self._settings.max_answer_tokens
         prepared = {key: value for key, value in request.items() if key not in ("max_tokens", "model")}
         return prepared | {
@@ -169,15 +179,15 @@ class Expert:
             "request_id": request_id,
             "temperature": request.get("temperature", 0.0),  # the same picture and question give the same answer
             "max_completion_tokens": min(wanted, self._settings.max_answer_tokens),
-            "messages": [self._with_files(message) for message in request["messages"]],
+            "messages": [self._with_files(message, read) for message in request["messages"]],
         }
 
-    def _with_files(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _with_files(self, message: dict[str, Any], read: bool) -> dict[str, Any]:
         if isinstance(message["content"], str):
             return message
-        return message | {"content": [self._with_file(part) for part in message["content"]]}
+        return message | {"content": [self._with_file(part, read) for part in message["content"]]}
 
-    def _with_file(self, part: dict[str, Any]) -> dict[str, Any]:
+    def _with_file(self, part: dict[str, Any], read: bool) -> dict[str, Any]:
         if not is_media(part):
             return part
         media = self._media.get(media_id_of(part))
@@ -186,7 +196,7 @@ class Expert:
                 f"the {NAME_OF[self._modality]} expert cannot read {NAME_OF[media.modality]} media",
                 f"ask the {NAME_OF[media.modality]} expert, or the model chordae",
             )
-        return part | {part["type"]: {"url": self._file(media).as_uri()}, "uuid": media.id}
+        return part | {part["type"]: None if read else {"url": self._file(media).as_uri()}, "uuid": media.id}
 
     def _file(self, media: Media) -> Path:
         """A video as it is, for the model's own processor makes it smaller; a picture at the size of its manifest."""

@@ -201,6 +201,20 @@ async def test_each_answer_comes_with_the_number_of_its_question(make_platform: 
     }
 
 
+async def test_the_others_name_the_picture_that_was_read(make_platform: MakePlatform, media: Media) -> None:
+    platform = make_platform()
+    assert len(await together(platform.expert, questions(media))) == 4
+    assert platform.engine.named == 3
+    assert len(platform.engine.requests) == 4
+
+
+async def test_a_picture_that_is_no_longer_kept_is_read_again(make_platform: MakePlatform, media: Media) -> None:
+    platform = make_platform()
+    platform.engine.caches = False
+    assert len(await together(platform.expert, questions(media))) == 4
+    assert platform.engine.named == 3
+
+
 async def test_the_streamed_first_answer_is_what_an_ordinary_one_would_be(
     make_platform: MakePlatform, media: Media
 ) -> None:

@@ -73,7 +73,7 @@ def engine(directory: Path, runner: asyncio.Runner, seen: list[dict[str, Any]]) 
 
     def noted(self: Any, *arguments: Any, **named: Any) -> Any:
         result = whole(self, *arguments, **named)
-        seen.extend(item.get_data() for item in result["mm_kwargs"]["video"])
+        seen.extend(item.get_data() for item in result["mm_kwargs"]["video"] if item is not None)  # none: it was named
         return result
 
     with pytest.MonkeyPatch.context() as patch:
@@ -139,3 +139,36 @@ def test_it_takes_one_video_and_no_picture(engine: Engine, runner: asyncio.Runne
     (directory / "broken.mp4").write_bytes((directory / "0.mp4").read_bytes()[:500])
     with pytest.raises(BadInput, match="the model refuses"):
         ask(engine, runner, ("video", directory / "broken.mp4"), request="broken")
+
+
+def test_a_video_that_was_read_can_be_named_by_its_id_alone_and_one_that_was_not_is_refused(
+    directory: Path, runner: asyncio.Runner
+) -> None:
+    knobs = EngineSettings(
+        dtype="float32",
+        enforce_eager=True,
+        max_model_len=512,
+        max_num_seqs=4,
+        block_size=32,
+        kv_cache_bytes=64 * 2**20,
+        processor_cache_gib=0.1,
+    )
+    settings = ExpertSettings(model=str(directory / "model"), port=8000, max_answer_tokens=8, engine=knobs)
+    engine = Engine(directory / "model", "cmr-random", settings, directory, "video")
+    runner.run(engine.start())
+
+    def ask_about(name: str, url: str | None, request: str) -> dict[str, Any]:
+        video = {"type": "video_url", "video_url": None if url is None else {"url": url}, "uuid": name}
+        content = [video, {"type": "text", "text": "Is the left ventricle impaired?"}]
+        fields = {"temperature": 0.0, "max_completion_tokens": 8, "logprobs": True, "request_id": request}
+        return runner.run(engine.chat({"messages": [{"role": "user", "content": content}], **fields}))
+
+    try:
+        whole = ask_about("first", (directory / "0.mp4").as_uri(), "whole")
+        named = ask_about("first", None, "named")
+        assert said(named)[0] == said(whole)[0]
+        np.testing.assert_allclose(said(named)[1], said(whole)[1], atol=1e-4)
+        with pytest.raises(BadInput, match="Cache miss"):
+            ask_about("never sent", None, "missing")
+    finally:
+        engine.stop()
