@@ -92,4 +92,5 @@ def test_a_joined_cluster_may_hold_the_internal_port(gpu: Settings, monkeypatch:
 
     monkeypatch.setattr("chordae.deployments.supervisor.socket.socket", Probe)
     supervisor.check_machine(gpu)
-    assert sorted(probed) == sorted(gpu.outer_ports().values())
+    assert sorted(probed) == sorted([*gpu.outer_ports().values(), *gpu.web_ports().values()])
+    assert gpu.gateway.internal_port not in probed
