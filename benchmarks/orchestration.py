@@ -1,9 +1,8 @@
-"""What the orchestrator itself takes for a probed answer: everything but model time.
+"""What the orchestrator itself takes for a probed answer, by the clock: everything but model time.
 
 Its experts answer at once, 200 words each, and its embedding is made of random numbers. What is left is the split, the
 rephrasings, reading the answers, agreement, what contradicts what, and the summary. The embedding model's time is told
 beside it: two answers an expert, of which in service the first is embedded while others are still being written.
-By the clock.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from chordae.platform.weights import fetch_checkpoint, identify
 
 ALPHAS = tuple(round(0.05 * step, 2) for step in range(21))
 EVEN = 0.5
+"""Alpha at which both probes weigh alike."""
 LEAST_GAP = 0.01
 """Between what is kept and what is not: less is the rounding of an embedding."""
 

@@ -77,8 +77,9 @@ def confidence(
 
 
 def with_disclaimer(text: str, verdict: Confidence) -> str:
-    """The answer as it may be shown: the disclaimer in front where it is flagged."""
+    """The answer as it may be shown: where it is flagged, behind a note that says why."""
     if not verdict.flagged:
         return text
-    why = f"Note: this answer contradicts itself: it {verdict.contradiction}. Do not rely on it."
-    return f"{why if verdict.contradiction else DISCLAIMER}\n\n{text}"
+    if verdict.contradiction:
+        return f"Note: this answer contradicts itself: it {verdict.contradiction}. Do not rely on it.\n\n{text}"
+    return f"{DISCLAIMER}\n\n{text}"

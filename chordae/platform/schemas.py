@@ -70,7 +70,7 @@ class Confidence(Noun):
     alpha: float
     threshold: float
     value: float
-    flagged: bool = Field(description="Below the threshold: not to be relied on")
+    flagged: bool = Field(description="Below the threshold, or contradicting itself: not to be relied on")
     calibrated: bool = Field(False, description="Whether alpha and threshold were fitted for these weights")
     contradiction: str = Field("", description="How the answer contradicts itself, in words that follow 'it'")
 

@@ -53,8 +53,7 @@ def seen() -> list[dict[str, Any]]:
     return []
 
 
-@pytest.fixture(scope="module")
-def engine(directory: Path, runner: asyncio.Runner, seen: list[dict[str, Any]]) -> Iterator[Engine]:
+def started(directory: Path, runner: asyncio.Runner, processor_cache_gib: float) -> Engine:
     knobs = EngineSettings(
         dtype="float32",
         enforce_eager=True,
@@ -62,11 +61,17 @@ def engine(directory: Path, runner: asyncio.Runner, seen: list[dict[str, Any]]) 
         max_num_seqs=4,
         block_size=32,
         kv_cache_bytes=64 * 2**20,
-        processor_cache_gib=0,
+        processor_cache_gib=processor_cache_gib,
     )
     settings = ExpertSettings(model=str(directory / "model"), port=8000, max_answer_tokens=8, engine=knobs)
     engine = Engine(directory / "model", "cmr-random", settings, directory, "video")
     runner.run(engine.start())
+    return engine
+
+
+@pytest.fixture(scope="module")
+def engine(directory: Path, runner: asyncio.Runner, seen: list[dict[str, Any]]) -> Iterator[Engine]:
+    engine = started(directory, runner, processor_cache_gib=0)
     from vllm.multimodal.processing.processor import BaseMultiModalProcessor
 
     whole = BaseMultiModalProcessor.apply
@@ -144,18 +149,7 @@ def test_it_takes_one_video_and_no_picture(engine: Engine, runner: asyncio.Runne
 def test_a_video_that_was_read_can_be_named_by_its_id_alone_and_one_that_was_not_is_refused(
     directory: Path, runner: asyncio.Runner
 ) -> None:
-    knobs = EngineSettings(
-        dtype="float32",
-        enforce_eager=True,
-        max_model_len=512,
-        max_num_seqs=4,
-        block_size=32,
-        kv_cache_bytes=64 * 2**20,
-        processor_cache_gib=0.1,
-    )
-    settings = ExpertSettings(model=str(directory / "model"), port=8000, max_answer_tokens=8, engine=knobs)
-    engine = Engine(directory / "model", "cmr-random", settings, directory, "video")
-    runner.run(engine.start())
+    engine = started(directory, runner, processor_cache_gib=0.1)
 
     def ask_about(name: str, url: str | None, request: str) -> dict[str, Any]:
         video = {"type": "video_url", "video_url": None if url is None else {"url": url}, "uuid": name}
