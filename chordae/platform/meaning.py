@@ -120,6 +120,10 @@ REQUESTS = _words(
     "describe identify name state give tell say report comment mention list assess evaluate grade classify estimate"
     " characterise characterize determine explain interpret look note show summarise summarize please quantify measure"
 )
+_CLOSED = QUESTION_WORDS - _words("what which how where whether")
+_SEEING = _words("say report note")
+"""Requests that with "would you" or "do you" ask whether something is there."""
+_CLAUSES = re.compile(r"[.:;,!?]\s+")
 _WORDING = (
     QUESTION_WORDS - {"where"}
     | REQUESTS
@@ -167,6 +171,15 @@ def is_asking(text: str) -> bool:
     """Whether a text begins as a question or a request does; "There is ST elevation" is neither."""
     first = re.match(r"\W*(\w+)", text)
     return first is not None and first[1].lower() in QUESTION_WORDS | REQUESTS
+
+
+def wants_yes_or_no(text: str) -> bool:
+    """Whether yes or no answers a question: "On this ECG, is there AF?"; "Could you describe it?" is not."""
+    for clause in _CLAUSES.split(text.lower().replace("n't", "")):
+        first = re.match(r"\W*(\w+)(?:\s+you\s+(?:please\s+)?(\w+))?", clause)
+        if first is not None and first[1] in QUESTION_WORDS:
+            return first[1] in _CLOSED and (first[2] is None or first[2] in _SEEING or first[2] not in REQUESTS)
+    return False
 
 
 def folded(text: str) -> str:

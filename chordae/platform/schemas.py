@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from chordae.platform.diagnosis.diagnosis import Diagnosis
+from chordae.platform.diagnosis.examine import Problem
+from chordae.platform.diagnosis.record import CmrRecord
+from chordae.platform.noun import Noun as Noun
+from chordae.platform.noun import Provenance as Provenance
+from chordae.platform.noun import WeightsVersion as WeightsVersion
 
 Modality = Literal["ecg", "echo", "cmr"]
 Kind = Literal["image", "video"]
@@ -15,9 +22,11 @@ KIND_OF: dict[Modality, Kind] = {"ecg": "image", "echo": "video", "cmr": "video"
 NAME_OF: dict[Modality, str] = {"ecg": "ECG", "echo": "Echo", "cmr": "CMR"}
 """As people write them."""
 
+Speaker = Literal["ecg", "echo", "cmr", "reasoner"]
+"""Who says something in an answer: an expert of a modality, or the reasoner about a CMR record."""
 
-class Noun(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+SPEAKER_NAME: dict[Speaker, str] = {"ecg": "ECG", "echo": "Echo", "cmr": "CMR", "reasoner": "CMR reasoner"}
+"""The same; experts go by their modality's name."""
 
 
 class Media(Noun):
@@ -31,19 +40,13 @@ class Media(Noun):
 
 
 class Question(Noun):
-    """One question about the media it names."""
+    """One question about the media it names, and about a CMR record where one comes with it."""
 
     text: str
     media: tuple[str, ...] = ()
+    record: CmrRecord | None = Field(None, description="Without the patient's key")
+    noticed: tuple[Problem, ...] = Field((), description="What reading that record brought to light")
     sampling: dict[str, object] = Field(default_factory=dict, description="OpenAI's sampling fields, as the caller set")
-
-
-class WeightsVersion(Noun):
-    """Which weights answered."""
-
-    name: str
-    version: str
-    digest: str = Field(description="SHA-256 over what decides an answer: see chordae.platform.weights")
 
 
 class Gate(Noun):
@@ -97,15 +100,6 @@ class ProbeReport(Noun):
     weights: WeightsVersion
 
 
-class Provenance(Noun):
-    """What an answer rests on; enough to ask the same thing again."""
-
-    request_id: str
-    weights: tuple[WeightsVersion, ...]
-    media: tuple[str, ...]
-    settings_digest: str
-
-
 SentenceKind = Literal["finding", "contradiction", "withheld", "missing"]
 """An expert's own words; two experts who cannot both be right; an answer not relied on; no answer at all."""
 
@@ -114,9 +108,10 @@ class Sentence(Noun):
     """One sentence of the synthesis, and whose answers say so."""
 
     text: str
-    rests_on: tuple[Modality, ...] = Field(min_length=1, description="Whose answers, or whose absence")
+    rests_on: tuple[Speaker, ...] = Field(min_length=1, description="Whose answers, or whose absence")
     confidence: float | None = Field(
-        description="Of the expert, of a contradiction's weaker side; none: not probed, or nothing was answered"
+        description="Of the expert, of a contradiction's weaker side, of the reasoner's category its probability; "
+        "none: not probed, or nothing was answered"
     )
     kind: SentenceKind
 
@@ -129,7 +124,7 @@ class Synthesis(Noun):
         description="The sentences, a line each; of a single modality its answer as it is, with the disclaimer in "
         "front where it is flagged"
     )
-    apart: dict[Modality, str] = Field(
+    apart: dict[Speaker, str] = Field(
         default_factory=dict,
         description="Words of flagged experts behind the disclaimer, to be shown apart from `text`, never within it",
     )
@@ -144,13 +139,16 @@ class Answer(Noun):
     flagged: bool | None = Field(description="None: not probed, so nothing is known about it")
     finish_reason: str = Field(description="OpenAI's: `length` means that the answer was cut off")
     answers: dict[Modality, ExpertAnswer] = Field(default_factory=dict, description="What each expert said")
-    missing: dict[Modality, str] = Field(default_factory=dict, description="Of several modalities, which and why not")
+    missing: dict[Speaker, str] = Field(default_factory=dict, description="Of several, who did not answer and why")
     unprobed: dict[Modality, str] = Field(
         default_factory=dict, description="Who answered but could not be probed, and why"
     )
     sentences: tuple[Sentence, ...] = Field((), description="The text, sentence by sentence, with what each rests on")
-    apart: dict[Modality, str] = Field(
+    apart: dict[Speaker, str] = Field(
         default_factory=dict, description="Words of flagged experts of several, behind the disclaimer; not in the text"
+    )
+    diagnosis: Diagnosis | None = Field(
+        None, description="What the reasoner says of the record: chain, checks, probabilities; none: it was not asked"
     )
     sub_queries: dict[Modality, str] = Field(default_factory=dict, description="What each expert was asked")
     split_by: Literal["model", "rules"] = Field("rules", description="Who made the sub-queries")

@@ -44,7 +44,9 @@ def self_contradiction(question: str, answer: str) -> str | None:
     stated = _words(_STATEMENT_END.split(lead[2])[0])
     denied, found = any(word.kind == "negation" for word in stated), {w for w in stated if w.kind != "negation"}
     if lead[1].lower() == "no":
-        return "says no and then states what was asked" if asked <= found and not denied else None
+        # "Is it normal?" "No. Normal sinus rhythm. Left axis deviation." denies the whole and states a part.
+        named = any(word.kind != "polarity" for word in asked)
+        return "says no and then states what was asked" if named and asked <= found and not denied else None
     if any(word.kind == "joint" for word in asked):
         return None  # yes to one of two
     if denied:

@@ -37,6 +37,7 @@ def test_what_denies_and_states_or_affirms_and_states_something_else_contradicts
         ("Is there left ventricular hypertrophy?", "No. Right ventricular hypertrophy."),
         ("Is LV function reduced?", "Yes. Severely reduced LV function, EF 28 %."),
         ("Is LV function normal?", "No. Mildly reduced LV function."),
+        ("Is the ECG normal?", "No. Normal sinus rhythm. Left axis deviation."),
         ("Is the heart healthy?", "Yes. Normal heart."),
         ("Is RV function preserved?", "Yes. Normal RV function."),
         ("Is there a scar?", "Yes. Subendocardial late enhancement of the inferior wall."),
