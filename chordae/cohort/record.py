@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from chordae.cohort.sites import SiteProfile
 from chordae.cohort.statements import Alteration, alter, cmr_statements
 from chordae.cohort.truth import Category, Truth
+from chordae.platform.diagnosis.record import CmrRecord
 
 Flag = Literal["low", "normal", "high"]
 Range = tuple[float, float]
@@ -101,6 +102,18 @@ class Record(_Row):
         ]
         lines = [f"{one.number}. {one.text}." for one in self.description]
         return "\n".join(["Functional parameters", *rows, "", "Imaging description", *lines])
+
+    def noun(self) -> CmrRecord:
+        """What a reasoner may know of it: without the category, and without what was altered."""
+        return CmrRecord.model_validate(
+            {
+                "parameters": [one.model_dump() for one in self.parameters],
+                "description": [one.model_dump(exclude={"key"}) for one in self.description],
+                "sex": self.sex,
+                "age": self.age,
+                "patient_key": self.patient,
+            }
+        )
 
 
 def make_record(truth: Truth, site: SiteProfile, rng: np.random.Generator) -> Record:

@@ -5,24 +5,13 @@ Everything that files, reports, questions and grading say about a patient follow
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from chordae.cohort.ecg import EcgLatents
-
-Category = Literal[
-    "myocardial infarction",
-    "right-ventricular abnormality",
-    "LV non-compaction",
-    "hypertrophic cardiomyopathy",
-    "amyloidosis",
-    "dilated cardiomyopathy",
-    "myocarditis",
-    "normal",
-]
-CATEGORIES: tuple[Category, ...] = get_args(Category)
-"""In the order of the CMR-R seed."""
+from chordae.platform.diagnosis.category import CATEGORIES as CATEGORIES
+from chordae.platform.diagnosis.category import Category as Category
 
 Territory = Literal["anterior", "inferior", "lateral"]
 """Left anterior descending, right coronary and circumflex artery."""
