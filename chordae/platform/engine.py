@@ -1,7 +1,8 @@
 """vLLM behind one class: an OpenAI chat request in, an OpenAI chat answer out.
 
-The only module that imports vLLM. It knows nothing of Serve, media ids, probing or patients: pictures and videos arrive
-as `file:` URLs below the media directory it was given. The CPU and the CUDA build differ only in settings.
+With `text_engine`, which speaks tokens, the only module that imports vLLM. It knows nothing of Serve, media ids,
+probing or patients: pictures and videos arrive as `file:` URLs below the media directory it was given. The CPU and the
+CUDA build differ only in settings.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 from chordae.platform.errors import BadInput, BadSettings, ChordaeError, ExpertUnavailable
 from chordae.platform.schemas import Kind
-from chordae.platform.settings import ExpertSettings
+from chordae.platform.settings import EngineSettings
 from chordae.platform.torch_libs import mend_torchvision_in_children
 from chordae.platform.weights import video_frames
 
@@ -48,7 +49,7 @@ class Engine:
     """
 
     def __init__(
-        self, checkpoint: Path, name: str, settings: ExpertSettings, media_dir: Path, kind: Kind = "image"
+        self, checkpoint: Path, name: str, settings: EngineSettings, media_dir: Path, kind: Kind = "image"
     ) -> None:
         self._checkpoint, self._name, self._settings, self._media_dir = checkpoint, name, settings, media_dir
         self._kind = kind
@@ -73,7 +74,7 @@ class Engine:
         from vllm.v1.engine.async_llm import AsyncLLM
         from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-        knobs = self._settings.engine
+        knobs = self._settings
         arguments: dict[str, Any] = {
             "model": str(self._checkpoint),
             "served_model_name": [self._name],
@@ -98,6 +99,10 @@ class Engine:
             # The model in the engine core's own process: 0.7 GiB and a third of the processor time less than in a
             # second one. As a class, for on CPU vLLM takes the word "uni" for "mp".
             arguments["distributed_executor_backend"] = UniProcExecutor
+            # A prompt that is read in two steps kills the engine if its request has a seed: vLLM then rewinds the
+            # request's random numbers, which on CPU it cannot ("CPU Generator does not use offset").
+            arguments["enable_chunked_prefill"] = False
+            arguments["max_num_batched_tokens"] = max(knobs.max_num_batched_tokens or 2048, knobs.max_model_len)
         try:
             self._llm = AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**{k: v for k, v in arguments.items() if v is not None})
@@ -142,11 +147,33 @@ class Engine:
         events: AsyncIterator[str] = await self._create(request | {"stream": True})
         return events
 
+    async def reload(self, weights: Path) -> None:
+        """Take the weights of `weights` (*.safetensors), the same model's, in place; nothing may be running.
+
+        Embeddings must be untied on the CPU: vLLM would keep the old output weights.
+
+        Raises:
+            ExpertUnavailable: something is running.
+        """
+        await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(weights)})
+        await self._llm.reset_encoder_cache()
+        if not await self._llm.reset_prefix_cache():
+            raise ExpertUnavailable(f"{self._name} is answering: its weights cannot change", "wait for its answers")
+
     async def check_health(self) -> None:
         """Raises what killed the engine, if it is dead."""
+        await self.running.check_health()
+
+    @property
+    def running(self) -> Any:
+        """vLLM's own engine. Raises ExpertUnavailable before `start`."""
         if self._llm is None:
             raise ExpertUnavailable(f"{self._name} has not started", "wait until /health says ok")
-        await self._llm.check_health()
+        return self._llm
+
+    def died(self) -> ExpertUnavailable:
+        """What to raise when vLLM's processes are gone."""
+        return ExpertUnavailable(f"the engine of {self._name} died", "its replica is being replaced; ask again")
 
     def stop(self) -> None:
         """End vLLM's processes."""
@@ -169,15 +196,13 @@ class Engine:
             # from None: the cause quotes the request, and Serve logs causes
             raise BadInput(f"{field}: {first['msg']}", "see the OpenAI chat completions API") from None
         except (VLLMClientError, ValueError) as error:
-            raise _refusal(str(error)) from None
+            raise refusal(str(error)) from None
         except EngineDeadError as error:
-            raise ExpertUnavailable(
-                f"the engine of {self._name} died", "its replica is being replaced; ask again"
-            ) from error
+            raise self.died() from error
         if isinstance(result, ErrorResponse):
             if result.error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ExpertUnavailable(f"{self._name} failed: {result.error.message}", "ask again")
-            raise _refusal(result.error.message)
+            raise refusal(result.error.message)
         return result
 
 
@@ -198,7 +223,7 @@ def _looks_at(kind: Kind, checkpoint: Path) -> dict[str, Any]:
     }
 
 
-def _refusal(message: str) -> ChordaeError:
+def refusal(message: str) -> ChordaeError:
     """vLLM's words about a request it refuses, as the project's error."""
     line = " ".join(message.split())
     if "context length" in line or "maximum model length" in line or "max_model_len" in line:

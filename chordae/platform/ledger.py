@@ -4,8 +4,8 @@ SQLite in the data directory, or PostgreSQL by URL. It holds no path and no pati
 source is a keyed hash, its patient and study likewise (`chordae.preprocessing.identity`), and problems are told in the
 project's own words. Every method is one transaction, on disk when it returns.
 
-Beside that, what came through the API: which media a study sent there has, and every answer about it, with the question
-in the caller's own words.
+Beside that, what came through the API: which media and record a study sent there has, every answer about it, with the
+question in the caller's own words, and every diagnosis of a record.
 
 A run owns what it claimed until the lease ends, and renews the lease while it lives. Whoever lost a claim can no longer
 write about the study: that is why nothing is recorded twice.
@@ -116,12 +116,14 @@ class StudyRow(Base):
 
 
 class SentStudyRow(Base):
-    """What came in by one `POST /v1/studies`: ids of its media, one a modality."""
+    """What came in by one `POST /v1/studies`: ids of its media, one a modality; a CMR record, if one came along."""
 
     __tablename__ = "sent_studies"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     media: Mapped[list[str]] = mapped_column(JSON)
+    record: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Without the patient's key."""
     sent_at: Mapped[datetime] = mapped_column(Utc)
 
 
@@ -144,6 +146,16 @@ class AnswerMediaRow(Base):
 
     answer: Mapped[str] = mapped_column(ForeignKey("answers.id"), primary_key=True)
     media: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
+class DiagnosisRow(Base):
+    """A diagnosis of a record, as the caller got it."""
+
+    __tablename__ = "diagnoses"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    answered_at: Mapped[datetime] = mapped_column(Utc)
 
 
 @dataclass(frozen=True)
@@ -332,16 +344,33 @@ class Ledger:
         with self._transaction() as session:
             return {(modality, cast(State, state)): n for modality, state, n in session.execute(query)}
 
-    def keep_sent(self, study: str, media: Sequence[str]) -> None:
-        """A study that came through the API, by the ids of its media."""
+    def keep_sent(self, study: str, media: Sequence[str], record: dict[str, Any] | None = None) -> None:
+        """A study that came through the API, by the ids of its media; and its record (JSON), if it has one."""
         with self._transaction() as session:
-            session.add(SentStudyRow(id=study, media=list(media), sent_at=_now()))
+            session.add(SentStudyRow(id=study, media=list(media), record=record, sent_at=_now()))
 
     def sent_media(self, study: str) -> tuple[str, ...] | None:
         """Ids of that study's media; None where no such study was sent."""
         with self._transaction() as session:
             row = session.get(SentStudyRow, study)
             return None if row is None else tuple(row.media)
+
+    def sent_record(self, study: str) -> dict[str, Any] | None:
+        """The record that came with that study; None where none did, or no such study was sent."""
+        with self._transaction() as session:
+            row = session.get(SentStudyRow, study)
+            return None if row is None else row.record
+
+    def keep_diagnosis(self, diagnosis: str, content: dict[str, Any]) -> None:
+        """A diagnosis (`content`, JSON)."""
+        with self._transaction() as session:
+            session.add(DiagnosisRow(id=diagnosis, content=content, answered_at=_now()))
+
+    def diagnosis(self, diagnosis: str) -> dict[str, Any] | None:
+        """What `keep_diagnosis` was given as content; None where there is no such diagnosis."""
+        with self._transaction() as session:
+            row = session.get(DiagnosisRow, diagnosis)
+            return None if row is None else row.content
 
     def keep_answer(
         self, answer: str, study: str, question: str, media: Iterable[str], content: dict[str, Any]

@@ -26,6 +26,8 @@ from pydantic_settings import (
 from chordae.platform.errors import BadSettings
 from chordae.platform.schemas import KIND_OF, Modality
 
+REASONER = "reasoner"
+"""What the reasoner is called where experts are called by their modality: application, path, service."""
 MiB = 1024**2
 GiB = 1024**3
 
@@ -167,6 +169,9 @@ class Settings(BaseSettings):
     )
     cluster: ClusterSettings = Field(default_factory=lambda: ClusterSettings(), description="The Ray cluster")
     experts: dict[str, ExpertSettings] = Field(default_factory=dict, description="By modality: ecg, echo, cmr")
+    reasoner: ExpertSettings | None = Field(
+        None, description="Diagnoses CMR records; the same knobs; none: nobody does"
+    )
     orchestrator: OrchestratorSettings = Field(default_factory=lambda: OrchestratorSettings(), description="Probing")
     gateway: GatewaySettings = Field(default_factory=lambda: GatewaySettings(), description="The API")
     ledger: LedgerSettings = Field(default_factory=lambda: LedgerSettings(), description="What happened to every study")
@@ -174,6 +179,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:
+        if self.reasoner is not None and self.reasoner.web_port is not None:
+            raise ValueError("reasoner.web_port: that API is for recordings, and the reasoner reads records")
         ports = self.outer_ports() | {"internal": self.gateway.internal_port}
         ports |= {f"{modality} web API": port for modality, port in self.web_ports().items()}
         if len(set(ports.values())) < len(ports):
@@ -186,8 +193,12 @@ class Settings(BaseSettings):
         return self
 
     def outer_ports(self) -> dict[str, int]:
-        """Port by service: `chordae` is the orchestrator, the others are experts by modality."""
-        return {"chordae": self.gateway.port} | {name: expert.port for name, expert in self.experts.items()}
+        """Port by service: `chordae` is the orchestrator, the others are `models`."""
+        return {"chordae": self.gateway.port} | {name: model.port for name, model in self.models().items()}
+
+    def models(self) -> dict[str, ExpertSettings]:
+        """Everything that has an engine: experts by modality, and the reasoner, if there is one."""
+        return self.experts | ({} if self.reasoner is None else {REASONER: self.reasoner})
 
     def web_ports(self) -> dict[str, int]:
         """Port of the web API by modality, of those experts that have one."""

@@ -14,6 +14,7 @@ from chordae.platform.schemas import Modality, WeightsVersion
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
+TEMPERATURE = "temperature.json"
 VIDEO_PROCESSOR = "video_preprocessor_config.json"
 HUB = "hf://"
 
@@ -26,6 +27,7 @@ class Manifest(BaseModel):
     name: str
     version: str
     modality: Modality | None = None
+    kind: Literal["reasoner"] | None = None  # none: a vision-language expert
     layout: Literal["marcus"] = "marcus"
     picture: tuple[int, int] | None = None  # width, height in px that the model sees; none: the media as it is
 
@@ -105,12 +107,13 @@ def identify(checkpoint: Path) -> WeightsVersion:
     """Name, version and digest.
 
     The digest is SHA-256 over how the model wants its pictures and the sorted (name, SHA-256) of every file but the
-    model card, the manifest, whose other facts change no answer, and the calibration, which is fitted to the digest.
+    model card, the manifest, whose other facts change no answer, and what is fitted to the digest: calibration and
+    temperature.
     """
     manifest = read_manifest(checkpoint)
     whole = hashlib.sha256(f"{manifest.layout} {manifest.picture}\n".encode())
     for path in sorted(checkpoint.iterdir()):
-        if path.is_file() and path.name not in ("README.md", MANIFEST, CALIBRATION):
+        if path.is_file() and path.name not in ("README.md", MANIFEST, CALIBRATION, TEMPERATURE):
             with path.open("rb") as file:
                 whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return WeightsVersion(name=manifest.name, version=manifest.version, digest=whole.hexdigest())

@@ -13,7 +13,7 @@ from chordae.learning.nano import build_model, build_tokenizer, save_checkpoint
 from chordae.learning.video_frames import frames_as_served, seconds_per_grid
 from chordae.platform.engine import Engine
 from chordae.platform.errors import BadInput
-from chordae.platform.settings import EngineSettings, ExpertSettings
+from chordae.platform.settings import EngineSettings
 from chordae.preprocessing.grid import Layout, encode_mp4
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -63,8 +63,7 @@ def started(directory: Path, runner: asyncio.Runner, processor_cache_gib: float)
         kv_cache_bytes=64 * 2**20,
         processor_cache_gib=processor_cache_gib,
     )
-    settings = ExpertSettings(model=str(directory / "model"), port=8000, max_answer_tokens=8, engine=knobs)
-    engine = Engine(directory / "model", "cmr-random", settings, directory, "video")
+    engine = Engine(directory / "model", "cmr-random", knobs, directory, "video")
     runner.run(engine.start())
     return engine
 
