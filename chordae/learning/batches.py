@@ -58,7 +58,7 @@ def encode(tokenizer: Any, conversation: Conversation, modality: Modality, seen:
     pieces = [_system(modality)]
     for number, turn in enumerate(conversation.turns):
         pieces += [_asked((media if number == 0 else "") + turn.question), (turn.answer + END, True), ("\n", False)]
-    ids, labels = _tokens(tokenizer, pieces)
+    ids, labels = tokenised(tokenizer, pieces)
     return Row(ids, labels, patches, grid, 0.0 if seen is None else seen.seconds, video and seen is not None)
 
 
@@ -70,7 +70,7 @@ def _asked(question: str) -> tuple[str, bool]:
     return f"{START}user\n{question}{END}\n{START}assistant\n", False
 
 
-def _tokens(tokenizer: Any, pieces: Sequence[tuple[str, bool]]) -> tuple[list[int], list[int]]:
+def tokenised(tokenizer: Any, pieces: Sequence[tuple[str, bool]]) -> tuple[list[int], list[int]]:
     """Ids and labels of pieces of text, each learned or not."""
     ids: list[int] = []
     labels: list[int] = []
@@ -141,8 +141,7 @@ class ConversationCollator:
     def row(self, number: int) -> Row:
         """The row of that number: a function of the seed and the number."""
         rng = np.random.default_rng([self.seed, number])
-        weights = self._phase(number // self.size).weights()
-        kind = str(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
+        kind = draw_kind(self.phases, number // self.size, rng)
         modality = self.modality or cast(Modality, str(rng.choice(list(SYSTEM_PROMPTS))))
         if kind in SEEN and self.studies is not None:
             study, topic = self.studies.draw(rng)
@@ -158,12 +157,15 @@ class ConversationCollator:
             return encode(self.tokenizer, talk, modality, seen)
         return encode(self.tokenizer, _TEXT[kind](modality, rng), modality)
 
-    def _phase(self, step: int) -> Phase:
-        for phase in self.phases:
-            if step < phase.steps:
-                return phase
-            step -= phase.steps
-        return self.phases[-1]
+
+def draw_kind(phases: Sequence[Phase], step: int, rng: np.random.Generator) -> str:
+    """The kind of a conversation of that step, by the weights of the phase that the step is in."""
+    for phase in phases:
+        if step < phase.steps:
+            break
+        step -= phase.steps
+    weights = phase.weights()
+    return str(rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
 
 
 def _task(modality: Modality, rng: np.random.Generator) -> Conversation:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
-from chordae.learning.config import Run
+from chordae.learning import reasoner
 from chordae.learning.nano import SPECIAL_TOKENS, build_config, build_model, save_checkpoint
+from chordae.learning.run_config import Run
 from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.files import write_atomically
 from chordae.platform.schemas import Modality
@@ -19,13 +21,27 @@ from chordae.platform.weights import MANIFEST, fetch_checkpoint
 
 mend_torchvision()  # transformers imports torchvision
 
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2ForCausalLM,
+)
 
+MODELS = {"qwen2_5_vl": Qwen2_5_VLForConditionalGeneration, reasoner.ARCHITECTURE: Qwen2ForCausalLM}
 ARCHITECTURE = "qwen2_5_vl"
 AGAIN = "copy or make the checkpoint again"
+SPLIT = "LV EF 57.6 % is normal (high). [1] No wall motion abnormality;\n\nI'm 60 years."
+"""Words, digits and marks next to each other: ways of splitting text differ here."""
 
 
-def verify(name: str, modality: Modality | None = None, size: tuple[int, int] | None = None, frames: int = 1) -> Path:
+def verify(
+    name: str,
+    modality: Modality | None = None,
+    size: tuple[int, int] | None = None,
+    frames: int = 1,
+    architecture: str = ARCHITECTURE,
+) -> Path:
     """The directory of a checkpoint that a run may begin from; nothing is loaded but headers and the tokenizer.
 
     Raises:
@@ -34,8 +50,8 @@ def verify(name: str, modality: Modality | None = None, size: tuple[int, int] | 
     """
     directory = fetch_checkpoint(name, None)
     config = _json(directory / "config.json")
-    if config.get("model_type") != ARCHITECTURE:
-        raise BadInput(f"{directory} is a {config.get('model_type')}, not a {ARCHITECTURE}", "name another checkpoint")
+    if config.get("model_type") != architecture:
+        raise BadInput(f"{directory} is a {config.get('model_type')}, not a {architecture}", "name another checkpoint")
     tensors = _tensors(directory)
     embeddings = next((shape for key, shape in tensors.items() if key.endswith("embed_tokens.weight")), None)
     if embeddings is None:
@@ -54,7 +70,7 @@ def verify(name: str, modality: Modality | None = None, size: tuple[int, int] | 
         )
     told = {name: config.get(name) for name in ("image_token_id", "video_token_id")}
     meant = {name: tokenizer.convert_tokens_to_ids(f"<|{name.split('_')[0]}_pad|>") for name in told}
-    if told != meant:
+    if told != meant and architecture == ARCHITECTURE:
         raise BadInput(f"config.json and the tokenizer of {directory} number vision tokens differently", AGAIN)
     _fits(directory, modality, size, frames)
     return directory
@@ -96,12 +112,22 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
     """The checkpoint's tokenizer.
 
     Raises:
-        BadInput: there is none, or it cannot be read.
+        BadInput: there is none, it cannot be read, or transformers would split text otherwise than its file says.
     """
     try:
-        return AutoTokenizer.from_pretrained(directory)
+        tokenizer = AutoTokenizer.from_pretrained(directory)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{directory} has no readable tokenizer", AGAIN) from error
+    file = directory / "tokenizer.json"
+    if file.is_file() and tokenizer(SPLIT, add_special_tokens=False)["input_ids"] != _by_file(file):
+        problem = f"transformers does not split text as {file} says"
+        raise BadInput(problem, "save the tokenizer anew with this version (learning/reasoner.py, save_checkpoint)")
+    return tokenizer
+
+
+def _by_file(file: Path) -> list[int]:
+    ids: list[int] = Tokenizer.from_file(str(file)).encode(SPLIT, add_special_tokens=False).ids
+    return ids
 
 
 def load_model(directory: Path) -> Any:
@@ -111,9 +137,8 @@ def load_model(directory: Path) -> Any:
         BadInput: a weight is missing, surplus, or of another shape.
     """
     dtype = torch.float32 if _small(directory) else "auto"
-    model, notes = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        directory, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
-    )
+    kind = MODELS[_json(directory / "config.json")["model_type"]]
+    model, notes = kind.from_pretrained(directory, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True)
     wrong = [*notes["missing_keys"], *notes["unexpected_keys"], *(entry[0] for entry in notes["mismatched_keys"])]
     if wrong:
         raise BadInput(f"the weights of {directory} do not fit its config.json: {sorted(wrong)[0]}", AGAIN)
@@ -137,6 +162,8 @@ def begin(config: Run, tokenizer: PreTrainedTokenizerFast | None = None) -> tupl
     if not config.language:
         if tokenizer is None:
             raise BadSettings("a new model needs a tokenizer", "name `language` or `start`")
+        if config.cases:
+            return reasoner.build_model(tokenizer, config.shape), tokenizer
         return build_model(tokenizer, config.shape), tokenizer
     directory = fetch_checkpoint(config.language, None)
     tokenizer = load_tokenizer(directory)
@@ -157,7 +184,10 @@ def write(model: Any, tokenizer: Any, config: Run, output: Path, manifest: Mappi
     """The whole directory at once, so that no reader ever sees half of it; a model card that was there stays."""
     staged = output.with_name(f".{output.name}.staged")
     shutil.rmtree(staged, ignore_errors=True)
-    save_checkpoint(model, tokenizer, staged, config.modality or "ecg", config.size or (336, 224), config.frames)
+    if config.cases:
+        reasoner.save_checkpoint(model, tokenizer, staged)
+    else:
+        save_checkpoint(model, tokenizer, staged, config.modality or "ecg", config.size or (336, 224), config.frames)
     write_atomically(staged / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     (staged / MANIFEST).chmod(0o644)
     if (output / "README.md").is_file():

@@ -4,89 +4,17 @@ An expert is made by a chain of runs, each with a file of its own: pretrain (the
 model learns to answer), grpo (reward decides). `start` names the checkpoint that a run begins from.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from chordae.learning.sharding import Sharding
+from chordae.learning.curriculum.config import CurriculumConfig
+from chordae.learning.run_config import Run, Strict
+from chordae.platform.diagnosis.category import Language
 from chordae.platform.errors import BadSettings
-from chordae.platform.schemas import Modality
-
-SIDE = 28
-"""Sides of pictures are multiples of this (patches of 14 px, merged by two): no processor resizes them again."""
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NanoShape(Strict):
-    """Sizes of a nano model. Head widths are ones that vLLM's CPU attention supports (32, 64, ...)."""
-
-    vision_depth: int = 3
-    vision_width: int = 160
-    vision_heads: int = 5
-    vision_mlp: int = 432
-    depth: int = 3
-    width: int = 192
-    heads: int = 6
-    mlp: int = 512
-    context: int = 2048
-
-
-class Run(Strict):
-    """What every kind of training has."""
-
-    name: str = Field(description="Name of the checkpoint, and of its directory under `var/models`.")
-    version: str = Field(description="Version that the manifest carries.")
-    modality: Modality | None = Field(None, description="Whose media are read; none: a language model alone.")
-    seed: int = Field(20_261_122, description="Fresh weights, and which row is drawn when, follow from it.")
-    start: str | None = Field(None, description="Checkpoint to begin from: a directory or hf://owner/name; none: new.")
-    language: str | None = Field(None, description="Checkpoint that gives a new nano its tokenizer and language model.")
-    datasets: tuple[Path, ...] = Field((), description="Directories with samples.jsonl and media.")
-    held_out: tuple[Path, ...] = Field((), description="Datasets none of whose patients may be trained on.")
-    validation: float = Field(0.05, ge=0, lt=1, description="Share of the patients that are kept from training.")
-    size: tuple[int, int] | None = Field(None, description="Width and height in px that the model sees, of 28s.")
-    frames: int = Field(1, ge=1, description="Frames of a video that the model sees, evenly spread; pictures have 1.")
-    augment: bool = Field(True, description="Vary brightness, place and noise of what is seen.")
-    shape: NanoShape = Field(default_factory=NanoShape, description="Sizes of a new nano model.")
-    vocabulary: int = Field(2048, ge=512, description="Entries of a new tokenizer at most.")
-    steps: int = Field(ge=1, description="Optimiser steps.")
-    batch: int = Field(16, ge=1, description="Rows a step and worker.")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW's: embeddings, output weights, gains, biases.")
-    muon_learning_rate: float = Field(3e-3, ge=0, description="Muon's: matrices; 0 leaves them to AdamW.")
-    warmup: int = Field(30, ge=1, description="Steps of linear warm-up; the rest falls as a cosine.")
-    save_every: int = Field(100, ge=1, description="Steps between checkpoints.")
-    bf16: bool = Field(True, description="Matrix products in bfloat16; weights stay float32.")
-    workers: int = Field(1, ge=0, description="Ray Train workers; 0 trains in this process.")
-    use_gpu: bool | None = Field(None, description="A GPU for each worker; none: where there is one.")
-    loader_workers: int = Field(0, ge=0, description="Processes that make rows; 0: the training process itself.")
-    sharding: Sharding | None = Field(
-        None, description="How a model too large for one GPU is spread over the workers; none: each holds all of it."
-    )
-
-    def digest(self) -> str:
-        """SHA-256 of the values, whatever the file's order and comments."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if bool(self.datasets) != (self.modality is not None):
-            raise ValueError("modality and datasets come together")
-        if self.datasets and self.size is None:
-            raise ValueError("size is missing: what does the model see?")
-        if self.size is not None and (self.size[0] % SIDE or self.size[1] % SIDE):
-            raise ValueError(f"size: sides must be multiples of {SIDE}")
-        if self.modality == "ecg" and self.frames != 1:
-            raise ValueError("frames: an ECG is one picture")
-        if self.modality in ("echo", "cmr") and (self.frames % 2 or self.size is None or self.size[0] != self.size[1]):
-            raise ValueError("a video needs an even number of frames and a square size")
-        if self.start and self.language:
-            raise ValueError("start and language exclude each other: a checkpoint has its language model")
-        return self
+from chordae.platform.settings import EngineSettings
 
 
 class PretrainConfig(Run):
@@ -114,6 +42,10 @@ class Phase(Strict):
     blind: float = Field(0.0, ge=0, description="Questions whose study is missing.")
     foreign: float = Field(0.0, ge=0, description="Questions about a blank, noise or another modality's study.")
     tasks: float = Field(0.0, ge=0, description="The orchestrator's: decompose, rephrase, summarise.")
+    knowledge: float = Field(0.0, ge=0, description="The reasoner's: what guidelines say.")
+    dialogue: float = Field(0.0, ge=0, description="The reasoner's: questions on a record, one after the other.")
+    chains: float = Field(0.0, ge=0, description="The reasoner's: records with supervised chains of diagnosis.")
+    verdicts: float = Field(0.0, ge=0, description="The reasoner's: records with the category alone.")
 
     def weights(self) -> dict[str, float]:
         """By kind of conversation; those above nothing."""
@@ -128,7 +60,8 @@ class Phase(Strict):
 
 
 SEEN = ("reports", "questions", "foreign")
-KINDS = (*SEEN, "matching", "blind", "tasks")
+LESSONS = ("knowledge", "dialogue", "chains", "verdicts")
+KINDS = (*SEEN, "matching", "blind", "tasks", *LESSONS)
 
 
 class SftConfig(Run):
@@ -139,6 +72,7 @@ class SftConfig(Run):
     encoder_share: float = Field(0.2, ge=0, le=1, description="Of both rates for the encoder: it forgets little.")
     phases: tuple[Phase, ...] = Field(min_length=1, description="One after the other, under one schedule.")
     foreign: tuple[Path, ...] = Field((), description="Datasets of other modalities, for what the expert cannot read.")
+    chinese: float = Field(0.25, ge=0, le=1, description="Share of a reasoner's chains and dialogues in Chinese.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -147,6 +81,8 @@ class SftConfig(Run):
             raise ValueError(f"steps is {self.steps}, the phases' sum {total}: leave it out")
         if self.modality is None and any(kind in SEEN for phase in self.phases for kind in phase.weights()):
             raise ValueError("reports, questions and foreign media need datasets")
+        if any((kind in LESSONS) != bool(self.cases) for phase in self.phases for kind in phase.weights()):
+            raise ValueError(f"phases: {', '.join(LESSONS)} are for cases, and cases for nothing else")
         object.__setattr__(self, "steps", total)
         return self
 
@@ -180,16 +116,74 @@ class GrpoConfig(Run):
         return self
 
 
-TrainConfig = Annotated[PretrainConfig | SftConfig | GrpoConfig, Field(discriminator="type")]
-_ADAPTER: TypeAdapter[PretrainConfig | SftConfig | GrpoConfig] = TypeAdapter(TrainConfig)
+class MaGrpoConfig(Run):
+    """The reasoner's stage 2: rounds whose prompts follow what it is believed to be bad at (CMR-R's MA-GRPO).
+
+    The defaults are the reference's. `batch` counts answers, `batch / group` prompts.
+    """
+
+    type: Literal["ma-grpo"]
+    steps: int = Field(0, ge=0, description="Those of all rounds; leave it out.")
+    rounds: int = Field(ge=1, description="Of sampling, optimisation and assessment.")
+    curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig, description="How rounds are made.")
+    development: tuple[Path, ...] = Field(min_length=1, description="Directories of the cases that rounds end with.")
+    prompts: Language = Field("en", description="The language in which records are asked about.")
+    engine: EngineSettings | None = Field(
+        None, description="The inference engine that answers, beside the trainer; none: the trainer's own model does."
+    )
+    budget: int | None = Field(
+        None,
+        ge=1,
+        description="Answers after which the run ends, those of replaced groups included, the learning rate with them; "
+        "none: it ends with its rounds.",
+    )
+    batch: int = Field(48, ge=1, description="Answers a step.")
+    group: int = Field(6, ge=2, description="Answers to each prompt, against whose mean each is judged.")
+    kl: float = Field(0.001, ge=0, description="Weight of the divergence from the start checkpoint.")
+    temperature: float = Field(1.0, gt=0, description="Of the softmax that answers are drawn from.")
+    prompt_tokens: int = Field(8192, ge=1, description="Longest prompt; a longer one is refused.")
+    answer_tokens: int = Field(8192, ge=1, description="Longest answer; a longer one is cut off.")
+    learning_rate: float = Field(3e-7, gt=0, description="AdamW's.")
+    muon_learning_rate: float = Field(
+        0.0, ge=0, le=0, description="Always 0: steps are too small to be orthogonalised."
+    )
+    workers: int = Field(1, ge=0, le=1, description="One curriculum, one worker; 0 trains in this process.")
+
+    @model_validator(mode="after")
+    def _whole_rounds(self) -> Self:
+        if self.start is None or not self.cases:
+            raise ValueError("start and cases are missing: whose answers are rewarded, on what?")
+        if self.batch % self.group:
+            raise ValueError(f"batch: {self.batch} answers are no whole groups of {self.group}")
+        if self.curriculum.round_prompts % self.step_prompts:
+            raise ValueError(f"curriculum.round_prompts: no whole steps of {self.step_prompts} prompts")
+        total = self.rounds * self.curriculum.round_prompts // self.step_prompts
+        if self.steps not in (0, total):
+            raise ValueError(f"steps is {self.steps}, the rounds' sum {total}: leave it out")
+        if self.engine is not None and self.engine.max_model_len < self.prompt_tokens + self.answer_tokens:
+            raise ValueError("engine.max_model_len: must be at least prompt_tokens + answer_tokens")
+        if self.engine is not None and self.temperature != 1.0:
+            raise ValueError("temperature: the engine tells log-probabilities at 1 alone")
+        object.__setattr__(self, "steps", total)
+        return self
+
+    @property
+    def step_prompts(self) -> int:
+        """Prompts a step."""
+        return self.batch // self.group
 
 
-def parse_config(values: object) -> PretrainConfig | SftConfig | GrpoConfig:
+AnyConfig = PretrainConfig | SftConfig | GrpoConfig | MaGrpoConfig
+TrainConfig = Annotated[AnyConfig, Field(discriminator="type")]
+_ADAPTER: TypeAdapter[AnyConfig] = TypeAdapter(TrainConfig)
+
+
+def parse_config(values: object) -> AnyConfig:
     """What a file's YAML or `model_dump` holds, as the model that its `type` names."""
     return _ADAPTER.validate_python(values)
 
 
-def load_config(path: Path) -> PretrainConfig | SftConfig | GrpoConfig:
+def load_config(path: Path) -> AnyConfig:
     """Read a file of `configs/train`.
 
     Raises:

@@ -118,7 +118,7 @@ def engine_expert(checkpoint: Path, settings: ExpertSettings, modality: Modality
     """The expert of `checkpoint`, while its engine runs."""
     manifest, kind = read_manifest(checkpoint), KIND_OF[modality]
     with tempfile.TemporaryDirectory() as directory, asyncio.Runner() as runner:
-        engine = Engine(checkpoint, manifest.name, settings, Path(directory), kind=kind)
+        engine = Engine(checkpoint, manifest.name, settings.engine, Path(directory), kind=kind)
         runner.run(engine.start())
         try:
             yield EngineExpert(

@@ -18,7 +18,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from chordae.learning import checkpoint
-from chordae.learning.config import GrpoConfig
+from chordae.learning.config import GrpoConfig, MaGrpoConfig
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
 from chordae.learning.rewards import chose_right
@@ -77,8 +77,8 @@ class _Noted(Report):
         tell(self.say, state.global_step, self.steps, values, self.started)
 
 
-def grpo_arguments(config: GrpoConfig, work: Path, cuda: bool) -> GrpoArguments:
-    """TRL's arguments for a configuration.
+def grpo_arguments(config: GrpoConfig | MaGrpoConfig, work: Path, cuda: bool, **more: Any) -> GrpoArguments:
+    """TRL's arguments for a configuration; `more` are those that it alone has.
 
     The loss is the original one: the mean over an answer's tokens, then over answers; advantages in units of their
     group's standard deviation; `beta` weighs the low-variance estimate of the divergence, exp(d) - d - 1 with d the
@@ -115,6 +115,7 @@ def grpo_arguments(config: GrpoConfig, work: Path, cuda: bool) -> GrpoArguments:
         disable_tqdm=True,
         seed=config.seed % SEEDS,
         **settings,
+        **more,
     )
 
 

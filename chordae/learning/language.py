@@ -1,6 +1,7 @@
 """Next-token loss on answers, with TRL's SFTTrainer: stage 2, and stage 1 of large models."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from chordae.learning.config import Phase, PretrainConfig, SftConfig
 from chordae.learning.encoder import schedule
 from chordae.learning.foreign import Foreign
 from chordae.learning.optimiser import MuonAdamW, Part
+from chordae.learning.reasoner_lessons import LessonCollator, open_cases
 from chordae.learning.sharding import trainer_arguments, whole_model
 from chordae.learning.studies import Studies
 from chordae.learning.tracking import LossLog
@@ -102,22 +104,38 @@ def train_language(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_dict({"row": list(range(config.steps * size))}),
-        data_collator=ConversationCollator(
-            tokenizer, phases, size, config.seed, studies, config.modality, config.augment, foreign
-        ),
+        data_collator=_collator(tokenizer, config, studies, phases, size, foreign),
         processing_class=tokenizer,
         optimizers=optimisers,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Report(trainer, losses, say, config.steps))
     last = last_whole_checkpoint(work)
-    with batched_attention(model):
+    with nullcontext() if config.cases else batched_attention(model):
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     vars(model).pop("_is_accelerate_prepared", None)  # accelerate's mark, not part of the model
     return whole_model(trainer)
 
 
+def _collator(
+    tokenizer: Any,
+    config: SftConfig | PretrainConfig,
+    studies: Studies | None,
+    phases: tuple[Phase, ...],
+    size: int,
+    foreign: Foreign | None,
+) -> ConversationCollator | LessonCollator:
+    if isinstance(config, SftConfig) and config.cases:
+        return LessonCollator(tokenizer, phases, size, config.seed, open_cases(config.cases), config.chinese)
+    return ConversationCollator(tokenizer, phases, size, config.seed, studies, config.modality, config.augment, foreign)
+
+
 def _parts(model: Any, config: SftConfig | PretrainConfig) -> list[Part]:
+    if config.cases:
+        return [
+            (model.model.named_parameters(), config.learning_rate, config.muon_learning_rate),
+            ([("lm_head", model.lm_head.weight)], config.learning_rate, 0.0),
+        ]
     visual, language = model.model.visual, model.model.language_model
     if isinstance(config, PretrainConfig):
         for parameter in [*language.parameters(), *model.lm_head.parameters()]:

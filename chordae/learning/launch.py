@@ -1,4 +1,4 @@
-"""`chordae train pretrain | sft`: one run of one configuration, on Ray Train, stopped and resumed at will.
+"""`chordae train pretrain | sft | grpo | ma-grpo`: a configuration's run on Ray Train, stopped and resumed at will.
 
 Everything that can be wrong with the input is looked at before a worker starts. Checkpoints and losses lie in a work
 directory beside the output; the same command again goes on where a killed run stopped. With several workers it must lie
@@ -21,17 +21,19 @@ import ray.train
 import torch
 from ray.train.torch import TorchTrainer, get_device
 
-from chordae.learning import checkpoint
-from chordae.learning.config import Run, SftConfig, TrainConfig, load_config, parse_config
+from chordae.learning import checkpoint, reasoner
+from chordae.learning.config import MaGrpoConfig, SftConfig, load_config, parse_config
 from chordae.learning.foreign import Foreign
+from chordae.learning.lineage import manifest
 from chordae.learning.media_cache import View
-from chordae.learning.studies import Studies, checksum, load_samples, refuse_held_out
+from chordae.learning.reasoner_lessons import open_cases, refuse_shared
+from chordae.learning.run_config import Run
+from chordae.learning.studies import Studies, load_samples, refuse_held_out
 from chordae.learning.tracking import LOSSES, LossLog
 from chordae.learning.tracking_callback import Say
 from chordae.platform.errors import BadSettings
 from chordae.platform.files import write_atomically
 from chordae.platform.registry import TrackedRun, tracking_uri
-from chordae.platform.weights import fetch_checkpoint, identify
 
 WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -43,7 +45,12 @@ WORKER_ENVIRONMENT = {
 """Threads that spin while they wait made a step five times slower on two busy cores (8 s against 1.8 s). A tensor that
 glibc takes from the kernel and gives back at every use is cleared every time: half of an encoder's step (3.5 s against
 1.9 s); so memory once taken is kept."""
-LOOPS = {"pretrain": "chordae.learning.pretrain", "sft": "chordae.learning.sft", "grpo": "chordae.learning.grpo"}
+LOOPS = {
+    "pretrain": "chordae.learning.pretrain",
+    "sft": "chordae.learning.sft",
+    "grpo": "chordae.learning.grpo",
+    "ma-grpo": "chordae.learning.ma_grpo",
+}
 """Modules with `run(session) -> metrics`, by the configuration's type; imported in the worker."""
 
 
@@ -79,7 +86,7 @@ def train(
     """Run what a file of `configs/train` describes.
 
     Args:
-        kind: the type that the file must have: pretrain, sft, grpo.
+        kind: the type that the file must have: pretrain, sft, grpo, ma-grpo.
         config_path: the YAML file.
         output: directory of the checkpoint; none: `<data_dir>/models/<name>`.
         resume: go on with a run of the same configuration that was stopped; otherwise start anew.
@@ -143,7 +150,11 @@ def prepare(config: Run) -> None:
         BadSettings: a checkpoint or a server that is not there.
     """
     if config.start:
-        checkpoint.verify(config.start, config.modality, config.size, config.frames)
+        family = reasoner.ARCHITECTURE if config.cases else checkpoint.ARCHITECTURE
+        checkpoint.verify(config.start, config.modality, config.size, config.frames, family)
+    if config.cases:
+        development = config.development if isinstance(config, MaGrpoConfig) else ()
+        refuse_shared(open_cases(config.cases), open_cases((*config.held_out, *development)))
     if config.language:
         checkpoint.verify(config.language)
     if config.datasets:
@@ -192,42 +203,11 @@ def train_loop(told: dict[str, Any]) -> None:
     session = Session(config, work, _printer(config.name) if first else lambda line: None, first, device, tracked)
     model, tokenizer, metrics = import_module(LOOPS[config.type]).run(session)
     if first:
-        checkpoint.write(model, tokenizer, config, output, _manifest(config, told["command"], metrics))
+        checkpoint.write(model, tokenizer, config, output, manifest(config, told["command"], metrics))
     if tracked is not None:
         tracked.log([(config.steps, _flat(metrics))])
         tracked.finish()
     ray.train.report({"loss": float(metrics.get("loss", float("nan")))})
-
-
-def _manifest(config: TrainConfig, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Name, version and where the weights come from: data, configuration and the checkpoint before."""
-    lineage: dict[str, Any] = {
-        "config": config.digest(),
-        "datasets": {str(path): checksum(path) for path in config.datasets},
-    }
-    if isinstance(config, SftConfig) and config.foreign:
-        lineage["foreign"] = {str(path): checksum(path) for path in config.foreign}
-    for role, name in (("start", config.start), ("language", config.language)):
-        if name:
-            directory = fetch_checkpoint(name, None)
-            lineage[role] = identify(directory).model_dump() | {
-                "lineage": checkpoint.manifest_of(directory).get("lineage")
-            }
-    manifest: dict[str, Any] = {
-        "name": config.name,
-        "version": config.version,
-        "modality": config.modality,
-        "layout": "marcus",
-        "stage": config.type,
-        "command": command,
-        "lineage": lineage,
-        "metrics": metrics,
-    }
-    if config.size is not None:
-        manifest["seen"] = {"size": list(config.size), "frames": config.frames}
-    if config.modality == "ecg":  # the size at which the platform keeps a picture for its expert
-        manifest["picture"] = list(config.size or ())
-    return manifest
 
 
 def _claim(work: Path, output: Path, config: Run, resume: bool) -> str:

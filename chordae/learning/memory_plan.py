@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from chordae.learning.config import GrpoConfig, PretrainConfig, SftConfig, load_config
+from chordae.learning.config import GrpoConfig, MaGrpoConfig, PretrainConfig, SftConfig, load_config
 from chordae.learning.nano import MERGE, PATCH, TEMPORAL
 from chordae.learning.sharding import Sharding
 from chordae.platform.errors import BadSettings
@@ -91,6 +91,8 @@ def plan(config_path: Path) -> MemoryPlan:
         raise BadSettings(
             f"{config_path.name} divides nothing", "a memory plan needs `sharding`; see configs/train/*-3b-*"
         )
+    if isinstance(config, MaGrpoConfig) or config.cases:
+        raise BadSettings(f"{config_path.name} is a text-only reasoner's", "memory is planned for experts that see")
     model = instantiate(sharding.architecture)
     _check(config_path.name, config, sharding, model)
     made = _reckon(config, sharding, model, config.batch)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from chordae.learning.config import NanoShape
+from chordae.learning.run_config import NanoShape
 from chordae.platform.schemas import Modality
 from chordae.platform.torch_libs import mend_torchvision
 

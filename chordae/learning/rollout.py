@@ -138,8 +138,8 @@ def sample_answers(
     Pictures are encoded and prompts read once; their copies share the result, as an engine's prefix cache would.
 
     Args:
-        model: a Qwen2.5-VL.
-        inputs: as `Prompts.inputs` makes them, padded at the start.
+        model: a Qwen2.5-VL, or a Qwen2 that knows text alone.
+        inputs: as `Prompts.inputs` makes them, padded at the start; text alone comes with its `position_ids`.
         copies: answers a prompt.
         sampling: how.
         generator: decides every token, on the model's device.
@@ -149,7 +149,7 @@ def sample_answers(
     cache.batch_repeat_interleave(copies)
     logits = output.logits[:, -1].repeat_interleave(copies, 0)
     attention = inputs["attention_mask"].repeat_interleave(copies, 0)
-    places = attention.sum(1, keepdim=True) + model.model.rope_deltas.repeat_interleave(copies, 0)
+    places = _places(model, inputs["attention_mask"]).repeat_interleave(copies, 0)
     ends, never = (torch.tensor(ids, device=attention.device) for ids in (sampling.ends, sampling.never))
     answers = [Sampled([], []) for _ in range(len(logits))]
     running = torch.ones(len(logits), dtype=torch.bool, device=attention.device)
@@ -166,12 +166,21 @@ def sample_answers(
         output = model(
             input_ids=drawn,
             attention_mask=attention,
-            position_ids=(places + step).expand(3, -1, -1),
+            position_ids=places + step if places.dim() == 2 else (places + step).transpose(0, 1),
             past_key_values=cache,
             use_cache=True,
         )
         logits = output.logits[:, -1]
     return answers
+
+
+def _places(model: Any, attention: Tensor) -> Tensor:
+    """Positions of the answers' first tokens: (B, 1), or (B, 3, 1) where a model has them in time, height and width."""
+    places: Tensor = attention.sum(1, keepdim=True)
+    if not hasattr(model.model, "rope_deltas"):
+        return places
+    deltas: Tensor = model.model.rope_deltas
+    return (places + deltas)[:, None].expand(-1, 3, -1)
 
 
 def _anywhere(running: Tensor) -> bool:

@@ -7,10 +7,11 @@ import numpy as np
 
 from chordae.cohort.questions import corpus
 from chordae.learning import checkpoint
-from chordae.learning.config import Run
 from chordae.learning.language import last_whole_step, train_language
 from chordae.learning.launch import Session
 from chordae.learning.nano import SYSTEM_PROMPTS, build_tokenizer
+from chordae.learning.reasoner_lessons import lesson_texts, open_cases
+from chordae.learning.run_config import Run
 from chordae.learning.tracking import LOSSES, read_losses
 
 TOKENIZER_ROUNDS = 700
@@ -39,6 +40,8 @@ def tokenizer_for(config: Run) -> Any:
     if config.start or config.language:
         return None
     rng = np.random.default_rng(config.seed)
+    if config.cases:
+        return build_tokenizer(lesson_texts(open_cases(config.cases), rng, TOKENIZER_ROUNDS), config.vocabulary)
     texts = [text for modality in SYSTEM_PROMPTS for text in corpus(modality, rng, TOKENIZER_ROUNDS)]
     texts += [f"system\n{prompt}" for prompt in SYSTEM_PROMPTS.values()]
     return build_tokenizer(texts, config.vocabulary)

@@ -12,6 +12,11 @@ from chordae.cohort.sites import load_site
 from chordae.learning.datasets import DatasetConfig, Members, Questions, load_dataset_config, make_dataset
 from chordae.platform.errors import BadInput, BadSettings
 
+MEDIA = {
+    path.stem: path for path in sorted(Path("configs/datasets").glob("*.yaml")) if not path.stem.startswith("cmr-r-")
+}
+"""Datasets with media; the others are records alone (tests/cohort/test_record_cases.py)."""
+JUDGED = ("test", "confirmation")
 CONFIG = DatasetConfig(
     modalities=("ecg", "echo", "cmr"),
     members=(Members(site="registry", patients=2, seed=5), Members(site="heart-centre", patients=1, seed=6)),
@@ -90,20 +95,22 @@ def test_another_dataset_in_the_directory_and_a_changed_checksum_are_refused(dat
         make_dataset(frozen, dataset)
 
 
-@pytest.mark.parametrize("path", sorted(Path("configs/datasets").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MEDIA.values(), ids=MEDIA)
 def test_every_configuration_of_the_repository_is_read_and_names_known_sites(path: Path) -> None:
     for members in load_dataset_config(path).members:
         load_site(members.site)
 
 
-def test_nothing_is_trained_on_the_unseen_site_and_the_test_set_has_its_own_seeds() -> None:
-    configs = {path.stem: load_dataset_config(path) for path in Path("configs/datasets").glob("*.yaml")}
-    trained = {(one.site, one.seed) for name, config in configs.items() if name != "test" for one in config.members}
-    test = {(one.site, one.seed) for one in configs["test"].members}
-    assert not trained & test
+@pytest.mark.parametrize("judged", JUDGED)
+def test_nothing_is_trained_on_the_unseen_site_and_judged_sets_have_their_own_seeds(judged: str) -> None:
+    configs = {name: load_dataset_config(path) for name, path in MEDIA.items()}
+    members = {name: {(one.site, one.seed) for one in config.members} for name, config in configs.items()}
+    trained = set().union(*(some for name, some in members.items() if name not in JUDGED))
+    others = set().union(*(some for name, some in members.items() if name != judged))
+    assert not members[judged] & others
     assert "heart-centre" not in {site for site, _ in trained}
-    assert "heart-centre" in {site for site, _ in test}
-    assert not configs["test"].label_noise
+    assert "heart-centre" in {site for site, _ in members[judged]}
+    assert not configs[judged].label_noise
 
 
 def test_a_misspelt_key_is_named(tmp_path: Path) -> None:

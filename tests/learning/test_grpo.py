@@ -18,10 +18,11 @@ from scipy.stats import mannwhitneyu
 
 from chordae.cohort.questions import corpus
 from chordae.learning import checkpoint
-from chordae.learning.config import NanoShape, load_config
+from chordae.learning.config import load_config
 from chordae.learning.launch import open_studies, prepare, train
 from chordae.learning.nano import SPECIAL_TOKENS, build_model, build_tokenizer, save_checkpoint
 from chordae.learning.rollout import Prompts, encoded_once, sample_answers
+from chordae.learning.run_config import NanoShape
 from chordae.learning.tracking import read_losses
 from chordae.platform.errors import BadInput, BadSettings
 

@@ -11,8 +11,8 @@ from PIL import Image
 from chordae.cohort.findings import TOPICS
 from chordae.cohort.questions import corpus
 from chordae.learning.batches import vision_tokens
-from chordae.learning.config import NanoShape
 from chordae.learning.nano import SYSTEM_PROMPTS, build_model, build_tokenizer, prompt_text, save_checkpoint
+from chordae.learning.run_config import NanoShape
 from chordae.learning.video_frames import video_patches
 from chordae.platform.torch_libs import mend_torchvision
 

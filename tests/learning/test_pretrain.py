@@ -10,11 +10,12 @@ from made_up import make_dataset
 
 from chordae.cohort.dataset import SAMPLES, Sample, read_rows, write_rows
 from chordae.cohort.findings import topics
-from chordae.learning.config import NanoShape, PretrainConfig
+from chordae.learning.config import PretrainConfig
 from chordae.learning.encoder import train_encoder
 from chordae.learning.heads import UNKNOWN, head_loss, right, targets
 from chordae.learning.launch import open_studies
 from chordae.learning.nano import build_model, build_tokenizer
+from chordae.learning.run_config import NanoShape
 
 
 def config_of(dataset: Path, **more: object) -> PretrainConfig:

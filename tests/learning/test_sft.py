@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from chordae.learning import checkpoint, sft
 from chordae.learning.batches import IGNORED, ConversationCollator
-from chordae.learning.config import SIDE, Phase, SftConfig, load_config
+from chordae.learning.config import Phase, SftConfig, load_config
 from chordae.learning.launch import open_studies, prepare, train
+from chordae.learning.run_config import SIDE
 from chordae.learning.tracking import read_losses
 from chordae.platform.errors import BadInput, BadSettings, ChordaeError
 

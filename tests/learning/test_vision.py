@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from chordae.learning.config import NanoShape
 from chordae.learning.nano import build_model, build_tokenizer
+from chordae.learning.run_config import NanoShape
 from chordae.learning.vision import batched_attention
 
 

@@ -1,0 +1,1 @@
+"""What becomes of groups that teach nothing: one way a file, behind one protocol."""

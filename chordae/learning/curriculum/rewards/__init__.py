@@ -1,0 +1,1 @@
+"""What an answer of the reasoner is worth: each part a file and a function, and their weighted sum."""
