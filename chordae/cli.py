@@ -14,12 +14,16 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.core import TyperGroup
 
-from chordae.cli_learning import calibrate, cohort, evaluate, train
+from chordae.cli_diagnosis import diagnose, only_record
+from chordae.cli_evaluation import calibrate, evaluate
+from chordae.cli_learning import cohort, train
 from chordae.console import IngestView, err, out, progress, show_settings
-from chordae.console_answer import show_answer, show_facts
+from chordae.console_answer import show_answer
+from chordae.console_facts import show_facts
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.platform.schemas import Answer, Media, Modality
 from chordae.platform.settings import Settings, load_settings
+from chordae.preprocessing.records import ReadRecord
 
 DEMO_QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
 DEMO_STUDY_QUESTION = "What is the diagnosis?"
@@ -50,6 +54,7 @@ app.add_typer(cohort, name="cohort")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.command("calibrate")(calibrate)
+app.command("diagnose")(diagnose)
 
 Config = Annotated[Path, typer.Option("--config", envvar="CHORDAE_CONFIG", help="Settings file.")]
 LAPTOP = Path("configs/laptop.yaml")
@@ -101,18 +106,20 @@ def ask(
     ecg: Recording = None,
     echo: StudyOf = None,
     cmr: StudyOf = None,
+    record: Annotated[Path | None, typer.Option(help="A CMR record, for questions for a diagnosis: .json.")] = None,
     config: Config = LAPTOP,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
     probe: Annotated[bool, typer.Option(help="Ask again in other words and without the media.")] = True,
 ) -> None:
-    """Ask one question about a patient's recordings: any of ECG, echo and cardiac MR."""
+    """Ask one question about a patient's recordings, any of ECG, echo and cardiac MR, and CMR record."""
     settings = load_settings(config)
     recordings = [path for path in (ecg, echo, cmr) if path is not None]
-    if not recordings:
-        raise BadInput("nothing to ask about", "name a recording: --ecg, --echo or --cmr")
+    if not recordings and record is None:
+        raise BadInput("nothing to ask about", "name a recording, --ecg, --echo or --cmr, or a --record")
+    read = None if record is None else only_record(record)
     stages: dict[str, float] = {}
     with progress() as tell:
-        answer, media = _ask(settings, recordings, question, probe, stages, tell)
+        answer, media = _ask(settings, recordings, question, probe, stages, tell, read)
     if as_json:
         shown = [one.model_dump(mode="json") for one in media]
         print(json.dumps(answer.model_dump(mode="json") | {"stages": stages, "media": shown}))  # noqa: T201
@@ -121,7 +128,13 @@ def ask(
 
 
 def _ask(
-    settings: Settings, recordings: list[Path], question: str, probe: bool, stages: dict[str, float], tell: Any
+    settings: Settings,
+    recordings: list[Path],
+    question: str,
+    probe: bool,
+    stages: dict[str, float],
+    tell: Any,
+    record: ReadRecord | None = None,
 ) -> tuple[Answer, list[Media]]:
     from chordae.deployments import client
 
@@ -131,7 +144,7 @@ def _ask(
 
     tell("preprocessing")
     media = [client.timed_upload(settings, path, finished) for path in recordings]
-    return client.ask(settings, media, question, probe, finished), media
+    return client.ask(settings, media, question, probe, finished, record), media
 
 
 @preprocess.command("ecg")

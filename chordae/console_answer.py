@@ -5,18 +5,28 @@ Words of a flagged expert are shown in its own part, behind the disclaimer, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from rich.markup import escape
-from rich.table import Table
 
 from chordae.console import DEMONSTRATOR, out
-from chordae.platform.schemas import KIND_OF, NAME_OF, Answer, Confidence, Media, Modality, Probe, ProbeReport, Sentence
+from chordae.console_diagnosis import facts as diagnosis_facts
+from chordae.console_facts import show_facts
+from chordae.platform.schemas import (
+    KIND_OF,
+    NAME_OF,
+    SPEAKER_NAME,
+    Answer,
+    Confidence,
+    Media,
+    Modality,
+    Probe,
+    ProbeReport,
+    Sentence,
+    Speaker,
+)
 from chordae.platform.settings import Settings
-
-LABEL = 15
-"""Width of the column of labels, for all parts alike: `Without picture` fits."""
 
 _UNVERIFIED = " (unverified: not probed)"
 
@@ -25,11 +35,16 @@ def show_answer(answer: Answer, media: Sequence[Media], settings: Settings, stag
     """Everything a person needs to judge an answer: how each expert was asked and probed, what may be relied on."""
     _show_media(media, settings)
     split = "the language model" if answer.split_by == "model" else "rules"
-    show_facts([("Split by", escape(f"{split}: {answer.split_note}" if answer.split_note else split))])
+    if answer.sub_queries:
+        show_facts([("Split by", escape(f"{split}: {answer.split_note}" if answer.split_note else split))])
     for modality in (one for one in KIND_OF if one in answer.sub_queries):
         out.print()
         out.rule(f"[bold]{NAME_OF[modality]}[/bold]", align="left", style="dim")
         show_facts(_expert(modality, answer))
+    if answer.diagnosis is not None:
+        out.print()
+        out.rule(f"[bold]{SPEAKER_NAME['reasoner']}[/bold]", align="left", style="dim")
+        show_facts(diagnosis_facts(answer.diagnosis))
     out.print()
     out.rule("[bold]Answer[/bold]", align="left", style="dim")
     show_facts([*_sentences(answer), ("Verdict", _verdict(answer))])
@@ -38,16 +53,6 @@ def show_answer(answer: Answer, media: Sequence[Media], settings: Settings, stag
     show_facts(_provenance(answer, stages), width=0)
     if any("nano" in weights.name for weights in answer.provenance.weights):
         out.print(f"\n{DEMONSTRATOR}", style="yellow")
-
-
-def show_facts(rows: Iterable[tuple[str, str]], width: int = LABEL) -> None:
-    """Labels and what belongs to them (markup), beside each other, folded at the terminal's width."""
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="bold", no_wrap=True, min_width=width)
-    facts.add_column(overflow="fold")
-    for label, text in rows:
-        facts.add_row(label, text)
-    out.print(facts)
 
 
 def _show_media(media: Sequence[Media], settings: Settings) -> None:
@@ -114,7 +119,7 @@ def _sentences(answer: Answer) -> list[tuple[str, str]]:
     for (kind, rests_on, confidence), group in groupby(
         answer.sentences, lambda one: (one.kind, one.rests_on, one.confidence)
     ):
-        names = " and ".join(NAME_OF[modality] for modality in rests_on)
+        names = " and ".join(SPEAKER_NAME[one] for one in rests_on)
         pointer = _rests_on(rests_on, confidence)
         if kind == "finding":
             rows.append((names, f"{escape(_together(list(group), names))}\n{pointer}"))
@@ -134,23 +139,31 @@ def _together(group: Sequence[Sentence], name: str) -> str:
     return " ".join(one.text.removeprefix(f"{name}{_UNVERIFIED}: ").removeprefix(f"{name}: ") for one in group)
 
 
-def _rests_on(whose: Sequence[Modality], confidence: float | None) -> str:
+def _rests_on(whose: Sequence[Speaker], confidence: float | None) -> str:
     several = len(whose) > 1
+    if whose == ("reasoner",):
+        how = "no category" if confidence is None else f"probability {confidence:.3f}"
+        return f"[dim]rests on the CMR record and the reasoner's chain, {how}[/dim]"
     how = "not probed: unverified" if confidence is None else f"confidence {confidence:.3f}"
     if several:
         how = "not all probed" if confidence is None else f"the weaker's {how}"
-    return f"[dim]rests on the {' and '.join(map(NAME_OF.__getitem__, whose))} answer{'s' * several}, {how}[/dim]"
+    return f"[dim]rests on the {' and '.join(map(SPEAKER_NAME.__getitem__, whose))} answer{'s' * several}, {how}[/dim]"
 
 
 def _verdict(answer: Answer) -> str:
-    without = "".join(f"; no answer from the {NAME_OF[one]} expert" for one in answer.missing)
+    without = "".join(f"; no answer from the {_called(one)}" for one in answer.missing)
     if answer.flagged is None:
         return f"not probed: nothing is known about it{without}"
     if not answer.flagged:
         return f"[green]not flagged[/green]{without}"
     flagged = [NAME_OF[report.modality] for report in answer.reports if report.confidence.flagged]
+    flagged += [SPEAKER_NAME["reasoner"]] if answer.diagnosis is not None and answer.diagnosis.flagged else []
     whose = ", ".join([*flagged, *(f"{NAME_OF[one]} (not probed)" for one in answer.unprobed)])
     return f"[red]FLAGGED: do not rely on {whose}[/red]{without}"
+
+
+def _called(speaker: Speaker) -> str:
+    return SPEAKER_NAME[speaker] if speaker == "reasoner" else f"{SPEAKER_NAME[speaker]} expert"
 
 
 def _provenance(answer: Answer, stages: dict[str, float]) -> list[tuple[str, str]]:

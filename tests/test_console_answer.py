@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from chordae import console_answer
+from chordae import console_answer, console_facts
 from chordae.deployments.decomposition import Decomposition
 from chordae.deployments.summary import Finding, summarise
 from chordae.platform.probing import DISCLAIMER
@@ -90,7 +90,9 @@ def three() -> Answer:
 
 def lines_of(shown: Answer, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> list[str]:
     text = io.StringIO()
-    monkeypatch.setattr(console_answer, "out", Console(file=text, width=width, highlight=False))
+    terminal = Console(file=text, width=width, highlight=False)
+    for module in (console_answer, console_facts):
+        monkeypatch.setattr(module, "out", terminal)
     media = [Media(id="d" * 64, kind=KIND_OF[one], modality=one, companion="c" * 64) for one in shown.answers]
     console_answer.show_answer(shown, media, Settings(data_dir=Path("var")), {"answer": 1.0})
     return [line.rstrip() for line in text.getvalue().splitlines()]

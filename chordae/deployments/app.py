@@ -17,8 +17,10 @@ from ray.serve.handle import DeploymentHandle
 from chordae.deployments.expert_port import ExpertDeployment
 from chordae.deployments.gateway import GatewayDeployment
 from chordae.deployments.orchestrator import OrchestratorDeployment
+from chordae.deployments.reasoner_port import ReasonerDeployment
 from chordae.deployments.study_router import StudyRouter
-from chordae.platform.settings import ReplicaSettings, Settings, load_settings
+from chordae.platform.errors import BadSettings
+from chordae.platform.settings import REASONER, ReplicaSettings, Settings, load_settings
 
 NAME = "chordae"
 
@@ -33,18 +35,25 @@ def build_expert(args: dict[str, str]) -> Application:
     return expert(load_settings(Path(args["settings"])), args["modality"])
 
 
+def build_reasoner(args: dict[str, str]) -> Application:
+    """The reasoner for a settings file: `{"settings": "configs/gpu.yaml"}`."""
+    return reasoner(load_settings(Path(args["settings"])))
+
+
 def applications(settings: Settings) -> list[RunTarget]:
     """All of them, with their names and addresses."""
     experts = [
         RunTarget(expert(settings, modality), name=modality, route_prefix=f"/{modality}")
         for modality in settings.experts
     ]
+    if settings.reasoner is not None:
+        experts.append(RunTarget(reasoner(settings), name=REASONER, route_prefix=f"/{REASONER}"))
     return [*experts, RunTarget(graph(settings), name=NAME, route_prefix="/")]
 
 
 def names(settings: Settings) -> list[str]:
     """What the applications are called: experts by modality."""
-    return [*settings.experts, NAME]
+    return [*settings.models(), NAME]
 
 
 def expert(settings: Settings, modality: str, deployment: Any = ExpertDeployment) -> Application:
@@ -52,6 +61,15 @@ def expert(settings: Settings, modality: str, deployment: Any = ExpertDeployment
     options = serve_options(settings.experts[modality].replicas)
     options["request_router_config"] = RequestRouterConfig(request_router_class=StudyRouter)
     return deployment.options(name=_deployment(modality), **options).bind(modality, settings)
+
+
+def reasoner(settings: Settings) -> Application:
+    """The application of the reasoner. Raises BadSettings where the settings have none."""
+    if settings.reasoner is None:
+        raise BadSettings("there is no reasoner in the settings", "add one under `reasoner`")
+    return ReasonerDeployment.options(name=_deployment(REASONER), **serve_options(settings.reasoner.replicas)).bind(
+        settings
+    )
 
 
 def graph(settings: Settings) -> Application:
@@ -66,12 +84,12 @@ def graph(settings: Settings) -> Application:
 
 
 def handles(settings: Settings) -> dict[str, DeploymentHandle]:
-    """The experts by modality, for those who ask them."""
-    return {modality: DeploymentHandle(_deployment(modality), modality) for modality in settings.experts}
+    """The experts by modality, and the reasoner by that name, for those who ask them."""
+    return {name: DeploymentHandle(_deployment(name), name) for name in settings.models()}
 
 
-def _deployment(modality: str) -> str:
-    return f"expert-{modality}"
+def _deployment(model: str) -> str:
+    return f"expert-{model}"
 
 
 def serve_options(replicas: ReplicaSettings) -> dict[str, Any]:

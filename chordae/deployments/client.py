@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import httpx
 import openai
 
 from chordae.deployments.supervisor import base_url, trust
+from chordae.platform.diagnosis.category import Language
+from chordae.platform.diagnosis.diagnosis import Diagnosis
 from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable
 from chordae.platform.schemas import Answer, Media
 from chordae.platform.settings import Settings
+from chordae.preprocessing.records import ReadRecord
 
+AT_ONCE = 8
+"""Records on their way to the platform."""
 Stage = Callable[[str, float], None]
 
 
@@ -43,8 +49,17 @@ def upload(settings: Settings, recording: Path) -> Media:
         raise _stranger(settings) from error
 
 
-def ask(settings: Settings, media: Media | Sequence[Media], question: str, probe: bool, on_stage: Stage) -> Answer:
-    """Ask the orchestrator one question about uploaded media, one a modality; `on_stage` hears of each finished stage.
+def ask(
+    settings: Settings,
+    media: Media | Sequence[Media],
+    question: str,
+    probe: bool,
+    on_stage: Stage,
+    record: ReadRecord | None = None,
+) -> Answer:
+    """Ask the orchestrator one question about uploaded media, one a modality, and about a CMR record.
+
+    `on_stage` hears of each finished stage.
 
     Of several, a stage is called `ecg answer`, and `Answer.answers` and `Answer.missing` say who answered and who not.
 
@@ -67,7 +82,7 @@ def ask(settings: Settings, media: Media | Sequence[Media], question: str, probe
             model="chordae",
             messages=[{"role": "user", "content": content}],
             stream=True,
-            extra_body={"chordae": {"probe": probe}},
+            extra_body={"chordae": {"probe": probe} | ({} if record is None else _sent(record))},
         )
         for event in events:
             text += event.choices[0].delta.content or ""
@@ -85,6 +100,44 @@ def ask(settings: Settings, media: Media | Sequence[Media], question: str, probe
     except ValueError as error:
         raise _stranger(settings) from error
     raise ExpertUnavailable("the answer broke off", "ask again")
+
+
+def diagnose(
+    settings: Settings, records: Sequence[ReadRecord], language: Language | None, tell: Callable[[str], None]
+) -> list[Diagnosis | ChordaeError]:
+    """What the platform's reasoner says of each record, in order; an error where it refuses that one.
+
+    Raises:
+        ChordaeError: there is no platform, or no reasoner there.
+    """
+    url = f"{base_url(settings)}/v1/diagnoses"
+    limits = httpx.Limits(max_connections=AT_ONCE)
+    told = 0
+
+    def one(read: ReadRecord) -> Diagnosis | ChordaeError:
+        nonlocal told
+        try:
+            reply = http.post(url, json=_sent(read) | {"language": language})
+        except httpx.TransportError as error:
+            raise _no_platform(settings) from error
+        if reply.status_code == 400:
+            return _told(_error(reply), reply.status_code)
+        if reply.status_code != 200:
+            raise _told(_error(reply), reply.status_code)
+        try:
+            found = Diagnosis.model_validate({key: value for key, value in reply.json().items() if key != "id"})
+        except (ValueError, AttributeError) as error:
+            raise _stranger(settings) from error
+        told += 1
+        tell(f"{told} of {len(records)} records diagnosed")
+        return found
+
+    timeout = settings.gateway.request_timeout_s
+    with (
+        httpx.Client(timeout=timeout, verify=trust(settings), limits=limits) as http,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        return list(pool.map(one, records))
 
 
 def models(settings: Settings) -> list[dict[str, Any]]:
@@ -107,6 +160,12 @@ def timed_upload(settings: Settings, recording: Path, on_stage: Stage) -> Media:
     media = upload(settings, recording)
     on_stage("preprocess", time.monotonic() - started)
     return media
+
+
+def _sent(read: ReadRecord) -> dict[str, Any]:
+    """A record as the platform takes it, without whose it is."""
+    record = read.record.model_dump(mode="json", exclude={"patient_key"})
+    return {"record": record, "noticed": [one.model_dump(mode="json") for one in read.problems]}
 
 
 def _error(reply: httpx.Response) -> Any:

@@ -1,191 +1,46 @@
-"""One vision-language expert on Ray Serve: an engine, the media it may see, and the name of its weights.
+"""One vision-language expert on Ray Serve: a chat model, the media it may see, and what was fitted for its weights.
 
-Every replica is alone with its engine. A request is an OpenAI chat request whose pictures or videos are `media:<id>`
-references, all of this expert's modality; an answer is OpenAI's, with the provenance in the extension field `chordae`.
+A request is an OpenAI chat request whose pictures or videos are `media:<id>` references, all of this expert's modality.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from chordae.deployments.openai_api import is_media, media_id_of, media_ids
+from chordae.deployments.chat_model import ChatModel
+from chordae.deployments.openai_api import is_media, media_id_of
 from chordae.platform.calibration import read_calibration
 from chordae.platform.engine import ChatEngine, Engine
-from chordae.platform.errors import BadInput, BadSettings, ExpertUnavailable
+from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import KIND_OF, NAME_OF, Media, Modality
 from chordae.platform.settings import Settings
-from chordae.platform.telemetry import keep_requests_out_of_logs
-from chordae.platform.weights import fetch_checkpoint, identify, read_manifest
+from chordae.platform.weights import fetch_checkpoint, read_manifest
 
 
-class Expert:
+class Expert(ChatModel):
     """The callable behind the deployment; tests give it an engine of their own."""
 
     def __init__(self, modality: Modality, settings: Settings, engine: ChatEngine | None = None) -> None:
-        keep_requests_out_of_logs()
+        wanted = settings.experts[modality]
         self._modality = modality
-        self._settings = settings.experts[modality]
-        self._longest_question = settings.gateway.max_question_characters
-        self._settings_digest = settings.digest()
         self._media = MediaStore(settings.media_dir)
-        checkpoint = fetch_checkpoint(self._settings.model, self._settings.revision)
-        self._manifest = read_manifest(checkpoint)
-        if self._manifest.modality not in (None, modality):
-            problem = f"{self._manifest.name} is an expert for {self._manifest.modality}, not for {modality}"
+        checkpoint = fetch_checkpoint(wanted.model, wanted.revision)
+        manifest = read_manifest(checkpoint)
+        if manifest.kind is not None or manifest.modality not in (None, modality):
+            problem = f"{manifest.name} is {_who(manifest.kind, manifest.modality)}, not for {modality}"
             raise BadSettings(problem, f"set experts.{modality}.model to another checkpoint")
-        self._weights = identify(checkpoint)
+        engine = engine or Engine(checkpoint, manifest.name, wanted.engine, self._media.directory, KIND_OF[modality])
+        super().__init__(settings, wanted, checkpoint, engine)
         fitted = read_calibration(checkpoint, self._weights.digest)
         self._gate = None if fitted is None else {"alpha": fitted.alpha, "threshold": fitted.threshold}
-        self._engine = engine or Engine(
-            checkpoint, self._manifest.name, self._settings, self._media.directory, KIND_OF[modality]
-        )
 
-    async def start(self) -> None:
-        """Load the engine."""
-        await self._engine.start()
+    def _described(self) -> dict[str, Any]:
+        return {"modality": self._modality, "picture": self._manifest.picture}
 
-    async def describe(self) -> dict[str, Any]:
-        """The model card of OpenAI's `/v1/models`, with the weights' digest."""
-        return {
-            "id": self._manifest.name,
-            "object": "model",
-            "created": 0,
-            "owned_by": "chordae",
-            "chordae": {
-                "modality": self._modality,
-                "weights": self._weights.model_dump(),
-                "picture": self._manifest.picture,
-            },
-        }
-
-    async def chat(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
-        """One chat completion. Raises BadInput, UnknownMedia or ExpertUnavailable; never answers with nothing."""
-        return await self._answer(self._prepare(request, request_id), request)
-
-    async def _answer(self, prepared: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
-        return self._told(await self._engine.chat(prepared), request, prepared["request_id"])
-
-    def _told(self, answer: dict[str, Any], request: dict[str, Any], request_id: str) -> dict[str, Any]:
-        if not all((choice["message"].get("content") or "").strip() for choice in answer["choices"]):
-            raise self._said_nothing()
-        return answer | {"model": self._manifest.name, "chordae": self._provenance(request, request_id)}
-
-    def _said_nothing(self) -> ExpertUnavailable:
-        return ExpertUnavailable(f"{self._manifest.name} gave an empty answer", "ask again, or ask it differently")
-
-    async def chat_together(
-        self, requests: list[dict[str, Any]], request_id: str
-    ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-        """Chat completions that share a picture, as (index, answer) in the order they end.
-
-        The others start when vLLM has read and tokenised the first: its picture is then on its way to the engine,
-        which encodes it once and lets the others share what it computes, a step behind (docs/ARCHITECTURE.md). One
-        replica and one weights version answer them all.
-
-        Raises as `chat` does. The first is told before another's failure is raised: it can be used without them.
-        """
-        ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
-        lead = await self._engine.open(self._prepare(requests[0], ids[0]))  # if refused, the others are not asked
-        tasks = {asyncio.create_task(self._gathered(lead, requests[0], request_id)): 0}
-        for index in range(1, len(requests)):
-            tasks[asyncio.create_task(self._follow(requests[index], ids[index]))] = index
-        pending, told_first, failure = set(tasks), False, None
-        try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=tasks.__getitem__):
-                    if tasks[task] and task.exception() is not None:
-                        failure = failure or task.exception()
-                        continue
-                    yield tasks[task], task.result()
-                    told_first = told_first or tasks[task] == 0
-                if failure is not None and told_first:
-                    raise failure
-        finally:
-            for unfinished in tasks:  # a failed or abandoned one takes the rest with it
-                unfinished.cancel()
-
-    async def _follow(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
-        """One of the others: its picture is named, so that vLLM does not read the file once more for each of them."""
-        kept = self._settings.engine.processor_cache_gib > 0
-        try:
-            return await self._answer(self._prepare(request, request_id, read=kept), request)
-        except BadInput:  # the picture has left vLLM's cache; what else is wrong will be refused again
-            return await self._answer(self._prepare(request, request_id), request)
-
-    async def _gathered(self, events: AsyncIterator[str], request: dict[str, Any], request_id: str) -> dict[str, Any]:
-        """A streamed answer as a whole one."""
-        text, finish = "", None
-        async for event in events:
-            if event.startswith("data: [DONE]"):
-                break
-            chunk = json.loads(event.removeprefix("data: "))
-            if "error" in chunk:
-                raise ExpertUnavailable(f"{self._manifest.name} failed: {chunk['error']['message']}", "ask again")
-            for choice in chunk["choices"]:
-                text += choice["delta"].get("content") or ""
-                finish = choice["finish_reason"] or finish
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": finish}
-        return self._told({"choices": [choice]}, request, request_id)
-
-    async def stream(self, request: dict[str, Any], request_id: str) -> AsyncIterator[str]:
-        """The provenance as JSON, then vLLM's server-sent events, the last `data: [DONE]`.
-
-        Raises as `chat` does; an empty answer shows only at its end.
-        """
-        events = await self._engine.open(self._prepare(request, request_id))
-        first = await anext(events)  # errors in the request surface here, before anything was sent
-        yield json.dumps(self._provenance(request, request_id))
-        yield first
-        said_something = _says_something(first)
-        async for event in events:
-            if not said_something and event.startswith("data: [DONE]"):
-                raise self._said_nothing()
-            said_something = said_something or _says_something(event)
-            yield event
-
-    async def check_health(self) -> None:
-        """Ray Serve replaces the replica when this raises."""
-        await self._engine.check_health()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_engine"):  # not where the constructor refused the settings
-            self._engine.stop()
-
-    def _provenance(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
-        return {
-            "request_id": request_id,
-            "weights": [self._weights.model_dump()],
-            "gate": self._gate,
-            "media": media_ids(request),
-            "settings_digest": self._settings_digest,
-        }
-
-    def _prepare(self, request: dict[str, Any], request_id: str, read: bool = False) -> dict[str, Any]:
-        """Name the model, point media references at files, and keep the answer within the settings' length.
-
-        Media that vLLM has `read` already are named by their id alone.
-        """
-        wanted = request.get("max_completion_tokens") or request.get("max_tokens") or self._settings.max_answer_tokens
-        prepared = {key: value for key, value in request.items() if key not in ("max_tokens", "model")}
-        return prepared | {
-            "model": self._manifest.name,
-            "request_id": request_id,
-            "temperature": request.get("temperature", 0.0),  # the same picture and question give the same answer
-            "max_completion_tokens": min(wanted, self._settings.max_answer_tokens),
-            "messages": [self._with_files(message, read) for message in request["messages"]],
-        }
-
-    def _with_files(self, message: dict[str, Any], read: bool) -> dict[str, Any]:
-        if isinstance(message["content"], str):
-            return message
-        return message | {"content": [self._with_file(part, read) for part in message["content"]]}
+    def _answered(self) -> dict[str, Any]:
+        return {"gate": self._gate}
 
     def _with_file(self, part: dict[str, Any], read: bool) -> dict[str, Any]:
         if not is_media(part):
@@ -205,9 +60,5 @@ class Expert:
         return self._media.reduced(media.id, self._manifest.picture)
 
 
-def _says_something(event: str) -> bool:
-    """Whether a server-sent event of vLLM holds text, or the error that ended the answer."""
-    if event.startswith("data: [DONE]"):
-        return False
-    chunk = json.loads(event.removeprefix("data: "))
-    return "error" in chunk or any((choice["delta"].get("content") or "").strip() for choice in chunk["choices"])
+def _who(kind: str | None, modality: Modality | None) -> str:
+    return f"a {kind}" if kind else f"an expert for {modality}"

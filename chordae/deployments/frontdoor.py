@@ -28,7 +28,7 @@ Replicas = Mapping[str, Sequence[int]]  # service -> ports of its replicas on th
 def configuration(settings: Settings, replicas: Replicas) -> str:
     """HAProxy's configuration file (HAProxy 2.8 configuration manual)."""
     gateway = settings.gateway
-    drains = [gateway.replicas.drain_timeout_s, *(e.replicas.drain_timeout_s for e in settings.experts.values())]
+    drains = [gateway.replicas.drain_timeout_s, *(m.replicas.drain_timeout_s for m in settings.models().values())]
     longest = max(gateway.request_timeout_s, *drains) + 5  # also how long a reload waits for answers under way
     timeout = f"{gateway.request_timeout_s * 1000:.0f}ms"
     lines = [
@@ -59,7 +59,7 @@ def configuration(settings: Settings, replicas: Replicas) -> str:
         lines += _frontend(service, port, settings)
         if service != "chordae":
             lines.append(f"  http-request set-path /{service}%[path] if {{ path_beg /v1/ }}")
-        lines += [f"  use_backend {expert} if {{ path_beg /{expert}/ }}" for expert in settings.experts]
+        lines += [f"  use_backend {expert} if {{ path_beg /{expert}/ }}" for expert in settings.models()]
         lines.append("  default_backend chordae")
     return "\n".join(lines) + "\n"
 
@@ -84,7 +84,7 @@ def _frontend(name: str, port: int, settings: Settings) -> list[str]:
 
 def _backend(service: str, settings: Settings, ports: Sequence[int]) -> list[str]:
     """Who answers for a service; a refused connection is tried on another replica, at last on Serve's proxy."""
-    expert = settings.experts.get(service)
+    expert = settings.models().get(service)
     limits = expert.replicas if expert else settings.gateway.replicas
     places = limits.max_ongoing_requests
     if expert:  # the rest is the orchestrator's: Serve lets what waits inside a replica go before calls over handles

@@ -1,7 +1,7 @@
 """The orchestrator's port: OpenAI's API, for the orchestrator and every expert by its name; and media in and out.
 
-Further calls are in `studies_api.py` (studies and stored answers) and `web_api.py` (the experts' web ports). An
-expert's own port leads past this, to the expert itself (`expert_port.py`).
+Further calls are in `studies_api.py` (studies and stored answers), `diagnoses_api.py` (records) and `web_api.py` (the
+experts' web ports). An expert's own port leads past this, to the expert itself (`expert_port.py`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from fastapi import Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
 from ray import serve
 
-from chordae.deployments import openai_api, studies_api, web_api
+from chordae.deployments import diagnoses_api, openai_api, studies_api, web_api
+from chordae.deployments.diagnoses_api import DiagnosesApi
+from chordae.deployments.given_records import read_given
 from chordae.deployments.intake import received
 from chordae.deployments.openai_api import ChatRequest
 from chordae.deployments.openapi_document import COMPLETION, FILE, Health, ModelList, json_body
-from chordae.deployments.studies_api import StudiesApi
 from chordae.deployments.web import EventStream, last_answer, new_api, read_question, reported
 from chordae.deployments.web_api import WebApi
 from chordae.platform.errors import ChordaeError, UnknownModel
@@ -31,7 +32,7 @@ ORCHESTRATOR = "chordae"
 CARD_S = 10.0  # an expert that is deployed anew goes by its old name for no longer
 
 
-class Gateway(WebApi, StudiesApi):
+class Gateway(WebApi, DiagnosesApi):
     """The callable behind the deployment: these calls, and those of its bases."""
 
     @api.get("/health")
@@ -88,6 +89,9 @@ class Gateway(WebApi, StudiesApi):
     async def _ask(self, asked: ChatRequest) -> Response:
         request_id = uuid.uuid4().hex
         question = openai_api.question_of(asked)
+        if asked.chordae.record is not None:
+            read = read_given(asked.chordae.record, asked.chordae.noticed)
+            question = question.model_copy(update={"record": read.record, "noticed": read.problems})
         asking = self._orchestrator.options(stream=True).ask.remote(question, request_id, asked.chordae.probe)
         steps = reported(asking, ORCHESTRATOR)
         if asked.stream:
@@ -123,4 +127,5 @@ def _events(step: Answer | tuple[str, float], request_id: str) -> Iterator[str]:
 
 api.include_router(web_api.router)
 api.include_router(studies_api.router)
+api.include_router(diagnoses_api.router)
 GatewayDeployment: Any = serve.deployment(serve.ingress(api)(Gateway))

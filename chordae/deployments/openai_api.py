@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from chordae.platform.diagnosis.examine import Problem
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.platform.schemas import Answer, Kind, Question
 
@@ -28,13 +29,14 @@ THIS_MACHINE = frozenset({"localhost", "127.0.0.1"})
 KeepDataUrl = Callable[[str], str]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text. Raises ValueError where it holds what cannot be kept."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("text holds a NUL character or half a surrogate pair, which cannot be kept")
     return text
 
 
-PlainText = Annotated[str, AfterValidator(_plain)]
+PlainText = Annotated[str, AfterValidator(plain)]
 """What a database takes and UTF-8 can write; for bodies that are no bytes any more when they are checked."""
 
 
@@ -44,6 +46,8 @@ class ChordaeOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     probe: bool = True
+    record: dict[str, Any] | None = Field(None, description="A CMR record that the question is about, too")
+    noticed: list[Problem] = Field([], description="What whoever read that record noticed")
 
 
 class ChatRequest(BaseModel):

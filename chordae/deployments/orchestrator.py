@@ -3,6 +3,9 @@
 Each expert is asked its part of the question first and then, together, three rephrasings with the picture and the
 original without it: the picture is encoded and prefilled once (docs/ARCHITECTURE.md). What an expert cannot answer is
 an error that says so; an empty answer is never scored; what answered and could not be probed is told as such.
+
+A CMR record that comes with a question for a diagnosis goes to the reasoner at the same time; of a CMR study without
+one the expert is asked for what goes into a record.
 """
 
 from __future__ import annotations
@@ -17,11 +20,15 @@ from numpy.typing import NDArray
 from ray import serve
 
 from chordae.deployments.consultation import Prompt, consult
-from chordae.deployments.decomposition import by_rules
+from chordae.deployments.decomposition import Decomposition, by_rules
+from chordae.deployments.diagnostic import is_diagnostic
 from chordae.deployments.language import LanguageTasks
+from chordae.deployments.reasoner_call import ask_reasoner
 from chordae.deployments.rephrasing import Rephrasing
 from chordae.deployments.side_by_side import side_by_side
+from chordae.deployments.study_record import NOTICED, record_of_study
 from chordae.deployments.summary import Finding, summarise
+from chordae.platform.diagnosis.diagnosis import Diagnosis
 from chordae.platform.embedding import load_embedding
 from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable, Overloaded
 from chordae.platform.media import MediaStore
@@ -36,15 +43,16 @@ from chordae.platform.schemas import (
     Probe,
     ProbeReport,
     Question,
+    Speaker,
 )
-from chordae.platform.settings import Settings
+from chordae.platform.settings import REASONER, Settings
 from chordae.platform.telemetry import keep_requests_out_of_logs
 
 Stage = tuple[str, float]  # name, seconds
 
 
 class Orchestrator:
-    """The callable behind the deployment; `experts` are Serve handles by modality."""
+    """The callable behind the deployment; `experts` are Serve handles by modality, the reasoner's by `REASONER`."""
 
     def __init__(self, settings: Settings, experts: dict[str, Any], embed: Embed | None = None) -> None:
         keep_requests_out_of_logs()
@@ -60,45 +68,73 @@ class Orchestrator:
         """Finished stages as they end, then the answer. Of several modalities, every expert is asked at the same time.
 
         Raises:
-            BadInput: no question, or nothing to look at.
+            BadInput: no question, nothing to look at, or a record that is not asked about.
             ExpertUnavailable: the expert failed or was too slow; of several, all did. If some answered, the answer
                 says which did not.
             Overloaded: too many questions wait for it; of several, for all.
         """
         stages: dict[str, float] = {}
         findings: dict[Modality, Finding] = {}
+        diagnosis: Diagnosis | None = None
         failures: list[ChordaeError] = []
         started = time.monotonic()
-        media = self._recordings(question)
-        parts = await self._language.split(question.text, tuple(media), request_id)
+        diagnostic = is_diagnostic(question.text)
+        wanted = diagnostic and question.record is not None
+        media = self._recordings(question, wanted)
+        parts = Decomposition({}, "rules")
+        if media:
+            parts = await self._language.split(question.text, tuple(media), request_id)
         missing = self._absent(question.text, question, media)
+        if wanted and REASONER not in self._experts:
+            missing["reasoner"] = "no CMR reasoner is served here"
         if len(media) > 1:
             stages["decompose"] = time.monotonic() - started
             yield "decompose", stages["decompose"]
-        several = len(parts.sub_queries) + len(missing) > 1
-        examinations = {
+        examinations: dict[Speaker, AsyncIterator[Stage | Finding | Diagnosis]] = {
             modality: self._examine(modality, media[modality], query, question.sampling, request_id, probe)
             for modality, query in parts.sub_queries.items()
         }
-        async for modality, step in side_by_side(examinations):
-            if isinstance(step, Finding):
-                findings[modality] = step
+        if REASONER in self._experts and (wanted or (diagnostic and "cmr" in media)):
+            examinations["reasoner"] = self._diagnose(question, media.get("cmr", ""), request_id)
+        several = len(examinations) + len(missing) > 1
+        async for speaker, step in side_by_side(examinations):
+            if isinstance(step, Diagnosis):
+                diagnosis = step
+            elif isinstance(step, Finding):
+                findings[_modality(speaker)] = step
             elif isinstance(step, ChordaeError):
-                if not several or not isinstance(step, (ExpertUnavailable, Overloaded)):
+                # what is wrong with a record does not keep the experts' answers back
+                passing = isinstance(step, (ExpertUnavailable, Overloaded)) or speaker == "reasoner"
+                if not several or not passing:
                     raise step
                 failures.append(step)
-                missing[modality] = step.problem
+                missing[speaker] = step.problem
             else:
-                name = f"{modality} {step[0]}" if several else step[0]
+                name = f"{speaker} {step[0]}" if several else step[0]
                 stages[name] = step[1]
                 yield name, step[1]
-        if not findings and all(isinstance(failure, Overloaded) for failure in failures):
+        if not findings and diagnosis is None and all(isinstance(failure, Overloaded) for failure in failures):
             raise failures[0]
-        if not findings:
+        if not findings and diagnosis is None:
             raise ExpertUnavailable("no expert could answer", "; ".join(failure.problem for failure in failures))
         order = [modality for modality in KIND_OF if modality in findings]
         told = {modality: findings[modality] for modality in order}
-        yield summarise(told, missing, parts, request_id, self._settings.digest(), stages)
+        yield summarise(told, missing, parts, request_id, self._settings.digest(), stages, diagnosis)
+
+    async def _diagnose(self, question: Question, cmr: str, request_id: str) -> AsyncIterator[Stage | Diagnosis]:
+        """The stages of a diagnosis, then the diagnosis: of the question's record, or of one of that CMR study.
+
+        Raises as `record_of_study` and `ask_reasoner` do.
+        """
+        started, timeout_s = time.monotonic(), self._settings.orchestrator.expert_timeout_s
+        record, noticed = question.record, question.noticed
+        if record is None:
+            record, noticed = await record_of_study(self._experts["cmr"], cmr, request_id, timeout_s), (NOTICED,)
+            yield "record", time.monotonic() - started
+            started = time.monotonic()
+        found = await ask_reasoner(self._experts[REASONER], record, None, request_id, noticed, timeout_s)
+        yield "diagnose", time.monotonic() - started
+        yield found
 
     async def _examine(
         self,
@@ -183,8 +219,17 @@ class Orchestrator:
             weights=original.weights,
         )
 
-    def _recordings(self, question: Question) -> dict[Modality, str]:
-        """The media that an expert here can look at, by modality, in the order of `KIND_OF`."""
+    def _recordings(self, question: Question, diagnose: bool) -> dict[Modality, str]:
+        """The media that an expert here can look at, by modality, in the order of `KIND_OF`.
+
+        None may be there where a record is to be diagnosed.
+        """
+        if not question.media and diagnose:
+            if REASONER not in self._experts:
+                raise BadInput("no CMR reasoner is served here", "add one under `reasoner` in the settings")
+            return {}
+        if not question.media and question.record is not None:
+            raise BadInput("a record alone is for a diagnosis", "ask for the diagnosis, or attach a recording")
         if not question.media:
             raise BadInput(
                 "there is nothing to look at", "attach a recording: upload it with POST /media and name its id"
@@ -196,17 +241,17 @@ class Orchestrator:
                 raise BadInput(f"more than one {name} recording in a question", "ask about one a modality at a time")
             media[each.modality] = each.id
         served = {modality: media[modality] for modality in KIND_OF if modality in media and modality in self._experts}
-        if not served:
+        if not served and not diagnose:
             raise BadInput(f"no expert for {', '.join(media)}", "add one under `experts` in the settings")
         return served
 
-    def _absent(self, text: str, question: Question, served: dict[Modality, str]) -> dict[Modality, str]:
+    def _absent(self, text: str, question: Question, served: dict[Modality, str]) -> dict[Speaker, str]:
         """Who would have had something to say and was not asked, and why.
 
         With one recording, a question is about that; with several, a recording that is not there may be missed.
         """
         sent = {each.modality for each in map(self._media.get, question.media)}
-        absent = {
+        absent: dict[Speaker, str] = {
             one: f"no {NAME_OF[one]} expert is served here" for one in KIND_OF if one in sent and one not in served
         }
         if len(sent) > 1:
@@ -214,6 +259,13 @@ class Orchestrator:
             unsent = [one for one in concerned if one in self._experts and one not in sent]
             absent |= {one: f"no {NAME_OF[one]} recording came with the question" for one in unsent}
         return absent
+
+
+def _modality(speaker: Speaker) -> Modality:
+    """The modality of who looked at a recording."""
+    if speaker == "reasoner":
+        raise ValueError("the reasoner looks at no recording")
+    return speaker
 
 
 OrchestratorDeployment: Any = serve.deployment(Orchestrator)

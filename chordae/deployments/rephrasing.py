@@ -17,7 +17,7 @@ import numpy as np
 from chordae.deployments.rephrasing_bank import SIZE, framed
 from chordae.platform.errors import ChordaeError
 from chordae.platform.language_prompts import REPHRASE_PROMPT
-from chordae.platform.meaning import Word, folded, is_asking, meaning
+from chordae.platform.meaning import Word, folded, is_asking, meaning, wants_yes_or_no
 from chordae.platform.probing import Embed
 from chordae.platform.schemas import Modality
 
@@ -105,6 +105,8 @@ def _changed(original: str, candidate: str) -> str | None:
         return "it is too long"
     if not is_asking(candidate):
         return "it does not ask"
+    if wants_yes_or_no(original) != wants_yes_or_no(candidate):
+        return "it asks whether, or no longer does"
     return _meaning_changed(meaning(original), meaning(candidate))
 
 

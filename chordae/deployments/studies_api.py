@@ -1,5 +1,7 @@
 """Studies in, answers out, on the orchestrator's port: what a program needs that knows nothing of chat.
 
+A study is recordings, a CMR record (a `.json` file), or both.
+
 Both are in the ledger before the caller hears of them, so that an answer can be fetched again whatever happens.
 """
 
@@ -18,7 +20,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from chordae.deployments import openai_api
-from chordae.deployments.intake import received, studies_of
+from chordae.deployments.given_records import SUFFIX, read_file
+from chordae.deployments.intake import Sent, received, studies_of
 from chordae.deployments.openai_api import PlainText
 from chordae.deployments.served import Served
 from chordae.deployments.web import last_answer, reported
@@ -31,11 +34,12 @@ router = APIRouter(prefix="/v1", tags=["studies and answers"])
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ID = re.compile(r"[0-9a-f]{32}")  # nothing else is looked up: a NUL, say, no database takes
+KEPT_ID = re.compile(r"[0-9a-f]{32}")
+"""Nothing else is looked up: a NUL, say, no database takes."""
 
 
 class UnknownRecord(BadInput):
-    """No study or answer of that id is here."""
+    """No study, answer or diagnosis of that id is here."""
 
     status = 404
     code = "not_found"
@@ -55,6 +59,9 @@ class Refused(BaseModel):
 class SentStudy(BaseModel):
     id: str
     media: list[StudyMedia] = Field(description="One a modality: what a question about the study is about")
+    record: bool = Field(
+        description="Whether a CMR record came with it, which questions for a diagnosis are about, too"
+    )
     refused: list[Refused]
 
 
@@ -83,11 +90,14 @@ class StudiesApi(Served):
         """Take in what a patient has: recordings, archives and DICOM files of any number of modalities.
 
         Every file is one recording or study; WFDB headers and signals, and DICOM images of one study, are put together.
-        Of a modality the first one counts.
+        Of a modality the first one counts. A `.json` file is a CMR record, as `POST /v1/diagnoses` takes it.
         """
         kept: dict[Modality, Media] = {}
         refused: list[Refused] = []
-        for study in studies_of(await received(file)):
+        sent = await received(file)
+        records = [one for one in sent if one.name.lower().endswith(SUFFIX)]
+        record = self._record(records, refused)
+        for study in studies_of([one for one in sent if one not in records]):
             try:
                 media = await self._keep(study)
             except UnreadableRecording as error:
@@ -96,23 +106,43 @@ class StudiesApi(Served):
             if kept.setdefault(media.modality, media).id != media.id:
                 reason = f"There is another {NAME_OF[media.modality]} in this study: send it as a study of its own"
                 refused.append(Refused(file=study[0].name, reason=reason))
-        if not kept:
+        if not kept and record is None:
             reasons = "; ".join(dict.fromkeys(each.reason for each in refused))
             raise UnreadableRecording("none of the files can be used", reasons, "nothing_readable")
         study_id = uuid.uuid4().hex
-        await self._in_ledger(Ledger.keep_sent, study_id, [media.id for media in kept.values()])
+        await self._in_ledger(Ledger.keep_sent, study_id, [media.id for media in kept.values()], record)
         media_list = [StudyMedia(id=each.id, modality=each.modality, kind=each.kind) for each in kept.values()]
-        return SentStudy(id=study_id, media=media_list, refused=refused)
+        return SentStudy(id=study_id, media=media_list, record=record is not None, refused=refused)
+
+    def _record(self, files: list[Sent], refused: list[Refused]) -> dict[str, Any] | None:
+        """The first of these that is a record, as it is kept; the others are added to `refused`."""
+        kept: dict[str, Any] | None = None
+        for file in files:
+            try:
+                read = read_file(file)
+            except BadInput as error:
+                refused.append(Refused(file=file.name, reason=str(error)))
+                continue
+            if kept is not None:
+                reason = "There is another record in this study: send it as a study of its own"
+                refused.append(Refused(file=file.name, reason=reason))
+                continue
+            kept = read.model_dump(mode="json", include={"record", "problems"})
+        return kept
 
     @router.post("/answers", response_class=JSONResponse, response_model=StoredAnswer)
     async def answer_question(self, asked: Asked) -> JSONResponse:
         """The orchestrator's answer about a study, in full; kept before it is given."""
         openai_api.check_question(asked.question, self._settings.gateway.max_question_characters)
-        media = await self._in_ledger(Ledger.sent_media, asked.study) if _ID.fullmatch(asked.study) else None
+        media = await self._in_ledger(Ledger.sent_media, asked.study) if KEPT_ID.fullmatch(asked.study) else None
         if media is None:
             raise UnknownRecord("no such study here", "send it first: POST /v1/studies")
         request_id = uuid.uuid4().hex
         question = Question(text=asked.question.strip(), media=media)
+        record = await self._in_ledger(Ledger.sent_record, asked.study)
+        if record is not None:
+            told = {"record": record["record"], "noticed": record["problems"]}
+            question = Question.model_validate({"text": question.text, "media": media, **told})
         asking = self._orchestrator.options(stream=True).ask.remote(question, request_id, asked.probe)
         answer = await last_answer(reported(asking, "chordae"))
         content = {"id": request_id, **answer.model_dump(mode="json")}
@@ -122,7 +152,7 @@ class StudiesApi(Served):
     @router.get("/answers/{answer_id}", response_class=JSONResponse, response_model=StoredAnswer)
     async def stored_answer(self, answer_id: str) -> JSONResponse:
         """An answer that was given, word for word."""
-        content = await self._in_ledger(Ledger.answer, answer_id) if _ID.fullmatch(answer_id) else None
+        content = await self._in_ledger(Ledger.answer, answer_id) if KEPT_ID.fullmatch(answer_id) else None
         if content is None:
             raise UnknownRecord("no such answer here", "only answers of POST /v1/answers are kept")
         return JSONResponse(content)

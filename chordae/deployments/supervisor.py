@@ -131,7 +131,8 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
                 logging_config={"log_level": "WARNING", "enable_access_log": False},
             )
             experts = f"{', '.join(settings.experts)} expert{'s' if len(settings.experts) > 1 else ''}"
-            tell(f"loading {experts} and the embedding model (a minute or two on a laptop)")
+            reasoner = "" if settings.reasoner is None else ", the CMR reasoner"
+            tell(f"loading {experts}{reasoner} and the embedding model (a minute or two on a laptop)")
             try:
                 serve.run_many(applications(settings))
             except RuntimeError as error:

@@ -52,12 +52,15 @@ class Opinion:
         return None if self.confidence is None else self.confidence.value
 
 
-def synthesise(opinions: Mapping[Modality, Opinion], missing: Mapping[Modality, str]) -> Synthesis:
+def synthesise(
+    opinions: Mapping[Modality, Opinion], missing: Mapping[Modality, str], beside: bool = False
+) -> Synthesis:
     """The synthesis of what experts said and of why others did not; never fails over what they said.
 
     Args:
         opinions: by modality, of each expert that answered.
         missing: by modality, why there is no answer.
+        beside: somebody else speaks, too, so that who says what is said of a single one.
 
     Raises:
         ValueError: nothing was asked, a modality both answered and is missing, or a report is another modality's.
@@ -68,7 +71,7 @@ def synthesise(opinions: Mapping[Modality, Opinion], missing: Mapping[Modality, 
         raise ValueError("a modality cannot both answer and be missing")
     if any(one.report is not None and one.report.modality != modality for modality, one in opinions.items()):
         raise ValueError("a probe report belongs to another modality")
-    several = len(opinions) + len(missing) > 1
+    several = beside or len(opinions) + len(missing) > 1
     spoken = {modality: opinion for modality, opinion in opinions.items() if sentences(opinion.answer.text)}
     silent = {modality: NO_WORDS for modality in opinions if modality not in spoken} | dict(missing)
     relied = [modality for modality, opinion in spoken.items() if not opinion.flagged]

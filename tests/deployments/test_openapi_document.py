@@ -27,6 +27,8 @@ CALLS = {
     "post /v1/studies",
     "post /v1/answers",
     "get /v1/answers/{answer_id}",
+    "post /v1/diagnoses",
+    "get /v1/diagnoses/{diagnosis_id}",
     "get /web/{modality}/health",
     "post /web/{modality}/upload",
     "post /web/{modality}/preprocess",

@@ -35,6 +35,8 @@ wild = st.one_of(st.text(max_size=80), clinical)
         ("How large is the left atrium?", "What is the size of the left atrium?"),
         ("Is the left atrium enlarged?", "Is there left atrial enlargement?"),
         ("Is there LBBB?", "Do you see left bundle branch block?"),
+        ("Would you report AF?", "Is there atrial fibrillation?"),
+        ("Describe the rhythm.", "Could you please describe the rhythm that is shown?"),
         ("Is LV function reduced?", "Is left ventricular function impaired?"),
         ("Is the EF below 40%?", "Would you say that the ejection fraction is under 40 percent?"),
         (
@@ -70,7 +72,10 @@ def test_other_words_for_the_same_are_accepted(original: str, candidate: str) ->
         ("Is there ST elevation?", "Is there ST depression?", "polarity"),
         ("Does the ECG show LVH?", "Does the echo show LVH?", "modality"),
         ("Is there myocarditis?", "Is there anything to see?", "loses"),
-        ("What is the diagnosis?", "Is the diagnosis myocarditis?", "adds"),
+        ("What is the diagnosis?", "Is the diagnosis myocarditis?", "whether"),
+        ("What is the diagnosis?", "Is the diagnosis overall?", "whether"),
+        ("On this ECG, is there AF?", "Where is AF?", "whether"),
+        ("What is the diagnosis?", "Which diagnosis is myocarditis?", "adds"),
         ("Is there AF and LVH?", "Is there AF or LVH?", "loses"),
         ("Are left Q waves large and right small?", "Are right Q waves large and left small?", "places"),
         ("Is T1 ↑?", "Is the T1 ↓?", "loses"),
@@ -92,7 +97,7 @@ def test_no_training_question_passes_for_one_about_another_topic() -> None:
             pairs = ((a, b) for a in by_topic[first] for b in by_topic[second])
             assert all(refusal(a, b, 1.0) for a, b in pairs), (first, second)
     same = [pair for by_topic in STEMS.values() for stems in by_topic.values() for pair in combinations(stems, 2)]
-    assert sum(refusal(a, b, 1.0) is None for a, b in same) / len(same) > 0.2
+    assert sum(refusal(a, b, 1.0) is None for a, b in same) / len(same) > 0.15
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: f"{topic.modality}-{topic.key}")

@@ -67,7 +67,7 @@ async def study(http: httpx.AsyncClient, bundled_ecg: Path) -> dict[str, Any]:
 async def test_files_of_several_modalities_are_one_study_and_the_others_are_named(
     study: dict[str, Any], settings: Settings
 ) -> None:
-    assert set(study) == {"id", "media", "refused"}
+    assert set(study) == {"id", "media", "record", "refused"}
     assert [(one["modality"], one["kind"]) for one in study["media"]] == [("ecg", "image"), ("echo", "video")]
     for one in study["media"]:
         assert MediaStore(settings.media_dir).get(one["id"]).modality == one["modality"]
