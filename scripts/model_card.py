@@ -6,15 +6,20 @@ The card's words are written by hand; between the two marks stands what `chordae
 import sys
 from pathlib import Path
 
+from chordae.learning import diagnosis_evaluation_report
+from chordae.learning.diagnosis_evaluation_report import DiagnosisReport, shown
 from chordae.learning.mirage import MirageReport
 from chordae.learning.results import BlindReport, McqReport, VqaReport
 from chordae.learning.statistics import Score
+from chordae.platform.diagnosis.category import CATEGORIES
 
 BEGIN, END = "<!-- figures: written by scripts/model_card.py -->", "<!-- end of figures -->"
 
 
 def figures(folder: Path) -> str:
     """The reports of a folder as Markdown."""
+    if (folder / diagnosis_evaluation_report.JSON_FILE).is_file():
+        return "\n".join(diagnoses_told(folder))
     mcq = McqReport.model_validate_json((folder / "mcq.json").read_bytes())
     lines = [
         "| multiple choice, accuracy in % | questions | expert | chance | words alone | media withheld | ceiling |",
@@ -68,6 +73,55 @@ def mirages_told(report: MirageReport) -> list[str]:
         f"{interval(report.kept_wrong)} % of the {report.kept_wrong.asked} wrong ones.",
         f"Area under the risk-coverage curve (lower is better): {areas}.",
     ]
+
+
+def diagnoses_told(folder: Path) -> list[str]:
+    """A reasoner's figures on simulated records, and those on real ones beside them (`acdc/`), if there are any."""
+    report = diagnosis_evaluation_report.read(folder / diagnosis_evaluation_report.JSON_FILE)
+    lines = [
+        f"| in % | {' | '.join(f'{line.name} ({line.cases})' for line in report.lines)} |",
+        f"|---|{'---|' * len(report.lines)}",
+    ]
+    rows = (
+        ("accuracy", "accuracy"),
+        ("macro-F1", "macro_f1"),
+        ("AUC, macro one-vs-rest", "auc"),
+        (f"recall of the rarest ({', '.join(report.rarest)})", "rare_recall"),
+        ("faithful chains", "faithful"),
+        ("not flagged", "relied_on"),
+        ("accuracy of those that are not flagged", "accuracy_relied_on"),
+        ("without a category", "unanswered"),
+        ("calibration error at temperature 1", "calibration_error"),
+        ("at the fitted temperature", "calibrated_error"),
+    )
+    for name, key in rows:
+        lines.append(f"| {name} | {' | '.join(shown(getattr(line, key)) for line in report.lines)} |")
+    lines += [
+        "",
+        "| fitted on the reasoner's training records, in % | accuracy | macro-F1 | AUC |",
+        "|---|---|---|---|",
+    ]
+    for one in report.floors:
+        lines.append(f"| {one.name} | {100 * one.accuracy:.1f} | {100 * one.macro_f1:.1f} | {100 * one.auc:.1f} |")
+    real = folder / "acdc" / diagnosis_evaluation_report.JSON_FILE
+    return lines + (["", *real_told(diagnosis_evaluation_report.read(real))] if real.is_file() else [])
+
+
+def real_told(report: DiagnosisReport) -> list[str]:
+    """Accuracy and confusion matrix on real records, of the categories that occur there."""
+    line, columns = report.lines[0], [*CATEGORIES, "none"]
+    used = [place for place in range(len(columns)) if any(row[place] for row in report.confusion)]
+    lines = [
+        f"Real patients, never trained on: the {line.cases} rows of `configs/records/{report.split}.yaml`. Accuracy",
+        f"{shown(line.accuracy)} %, macro-F1 {shown(line.macro_f1)} %, faithful chains {shown(line.faithful)} %.",
+        "",
+        f"| true \\ answered | {' | '.join(columns[place] for place in used)} |",
+        f"|---|{'---|' * len(used)}",
+    ]
+    for name, row in zip(CATEGORIES, report.confusion, strict=True):
+        if any(row):
+            lines.append(f"| {name} | {' | '.join(str(row[place]) for place in used)} |")
+    return lines
 
 
 def percent(one: Score) -> str:

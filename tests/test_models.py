@@ -8,19 +8,25 @@ from typing import Any
 
 import pytest
 
+from chordae.cohort.record_cases import load_cases_config
 from chordae.learning.config import load_config
 from chordae.learning.datasets import load_dataset_config
+from chordae.learning.diagnosis_evaluation_report import DiagnosisReport, shown
 from chordae.learning.mirage import LEAST_COVERAGE, MirageReport
 from chordae.learning.results import McqReport
 from chordae.platform.calibration import read_calibration
+from chordae.platform.diagnosis.temperature import read_temperature
 from chordae.platform.weights import identify, read_manifest
 
 ROOT = Path(__file__).parents[1]
-MODELS = sorted(path.parent for path in (ROOT / "models").glob("*/manifest.json"))
+SHIPPED = sorted(path.parent for path in (ROOT / "models").glob("*/manifest.json"))
+REASONER = ROOT / "models" / "cmr-r-nano"
+MODELS = [path for path in SHIPPED if path != REASONER]
 BARS = {"ecg": (0.87, 0.80), "echo": (0.75, 0.67), "cmr": (0.88, 0.80)}
 """Multiple-choice accuracy on the frozen test set: sites that training saw, the one that it did not."""
 
 shipped = pytest.mark.parametrize("model", MODELS, ids=lambda path: path.name)
+every = pytest.mark.parametrize("model", SHIPPED, ids=lambda path: path.name)
 
 
 def manifest(model: Path) -> dict[str, Any]:
@@ -46,12 +52,12 @@ def test_an_expert_of_every_modality_is_shipped() -> None:
     assert {manifest(model)["modality"] for model in MODELS} == set(BARS)
 
 
-@shipped
+@every
 def test_the_weights_are_at_most_16_mb(model: Path) -> None:
     assert 0 < sum(path.stat().st_size for path in model.glob("*.safetensors")) <= 16_000_000
 
 
-@shipped
+@every
 def test_the_card_says_not_for_clinical_use(model: Path) -> None:
     assert "not for clinical use" in " ".join((model / "README.md").read_text().lower().split())
 
@@ -89,10 +95,10 @@ def test_the_card_gives_the_reports_figures(model: Path) -> None:
             assert f"{100 * line.expert.accuracy:.1f}" in card, line.name
 
 
-@shipped
+@every
 def test_the_manifest_says_what_made_it_and_names_no_place_on_a_machine(model: Path) -> None:
     told = manifest(model)
-    found = re.fullmatch(r"chordae train (?:sft|grpo) --config (configs/train/\S+)", told["command"])
+    found = re.fullmatch(r"chordae train (?:sft|grpo|ma-grpo) --config (configs/train/\S+)", told["command"])
     assert found
     assert told["lineage"]["config"] == load_config(ROOT / found[1]).digest()
     assert not [text for text in strings(told) if re.search(r"(^|[\s=])(/|~|[A-Za-z]:\\)", text)]
@@ -117,3 +123,30 @@ def test_with_its_calibration_no_mirage_passes_and_no_other_score_is_better_beyo
     assert found.lines[0].after.correct == 0
     assert found.kept.accuracy is not None and found.kept.accuracy >= LEAST_COVERAGE
     assert all(other.behind is not None and other.behind[1] > 0 for other in found.systems[1:])
+
+
+def diagnoses() -> DiagnosisReport:
+    return DiagnosisReport.model_validate_json((REASONER / "evaluation" / "cod.json").read_text())
+
+
+def test_the_reasoner_reaches_the_published_area_on_the_frozen_records_and_its_card_owns_to_the_accuracy() -> None:
+    found, frozen = diagnoses(), load_cases_config(ROOT / "configs" / "datasets" / "cmr-r-test.yaml")
+    assert frozen.checksum and found.split == "cmr-r-test"
+    assert found.lines[0].cases == sum(one.patients for one in frozen.members)
+    assert found.weights == identify(REASONER).digest
+    accuracy, area = found.lines[0].accuracy.value, found.lines[0].auc.value
+    assert accuracy is not None and accuracy >= 0.8
+    assert accuracy >= 0.858 or "below the 85.8 %" in (REASONER / "README.md").read_text()
+    assert area is not None and area >= 0.944
+
+
+def test_the_reasoner_s_temperature_is_of_these_weights_and_its_card_gives_the_reports_figures() -> None:
+    found, fitted = diagnoses(), read_temperature(REASONER, identify(REASONER).digest)
+    assert fitted is not None and fitted.split == "cmr-r-dev" and found.temperature == fitted.temperature
+    card = (REASONER / "README.md").read_text()
+    for line in found.lines:
+        assert shown(line.accuracy) in card and shown(line.auc) in card
+    real = DiagnosisReport.model_validate_json((REASONER / "evaluation" / "acdc" / "cod.json").read_text())
+    assert real.weights == found.weights and real.lines[0].cases == 100
+    assert shown(real.lines[0].accuracy) in card
+    assert not any(one.written for one in real.outcomes), "what was said of real patients stays where they are"
