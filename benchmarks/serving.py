@@ -48,7 +48,7 @@ async def _measure(settings: Settings) -> list[dict[str, Any]]:
         pictures = _Pictures(settings, http)
         # Ray gives a replica as many OpenMP threads as cores; the engine it is compared with gets the same.
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(settings.experts["ecg"].replicas.num_cpus)))
-        bare = Engine(checkpoint, read_manifest(checkpoint).name, settings.experts["ecg"], settings.media_dir)
+        bare = Engine(checkpoint, read_manifest(checkpoint).name, settings.experts["ecg"].engine, settings.media_dir)
         await bare.start()
         try:
             probing = await _probing(settings, http, pictures)

@@ -75,21 +75,22 @@ def test_there_is_one_settings_file_for_a_laptop_and_one_for_gpu_nodes() -> None
 def test_a_settings_file_loads_and_ray_serve_takes_its_options(path: Path) -> None:
     settings = load_settings(path)
     deployments = serve_deployments(settings)
-    assert set(deployments) == {*(f"expert-{modality}" for modality in settings.experts), "orchestrator", "gateway"}
+    assert set(deployments) == {*(f"expert-{name}" for name in settings.models()), "orchestrator", "gateway"}
 
 
 @pytest.mark.parametrize("path", SETTINGS, ids=by_name)
 def test_every_modality_is_served_at_the_ports_that_clients_know(path: Path) -> None:
     """REFERENCE: 8000 CMR, 8010 echo, 8020 ECG; their web APIs 8765, 8770, 8775; 8080 the orchestrator."""
     settings = load_settings(path)
-    assert settings.outer_ports() == {"chordae": 8080, "ecg": 8020, "echo": 8010, "cmr": 8000}
+    reasoner = {} if settings.reasoner is None else {"reasoner": 8030}
+    assert settings.outer_ports() == {"chordae": 8080, "ecg": 8020, "echo": 8010, "cmr": 8000} | reasoner
     assert settings.web_ports() == {"ecg": 8775, "echo": 8770, "cmr": 8765}
 
 
 def test_what_a_laptop_serves_fits_two_cores_and_lies_in_the_repository() -> None:
     laptop = load_settings(ROOT / "configs/laptop.yaml")
     assert sum(options.ray_actor_options.num_cpus for options in serve_deployments(laptop).values()) <= 2
-    assert all((ROOT / expert.model / "config.json").is_file() for expert in laptop.experts.values())
+    assert all((ROOT / model.model / "config.json").is_file() for model in laptop.models().values())
 
 
 @pytest.mark.parametrize("path", SETTINGS, ids=by_name)
@@ -145,13 +146,14 @@ def test_a_training_file_loads(path: Path) -> None:
 
 
 def test_every_engine_on_gpu_nodes_has_a_gpu_of_its_own(gpu: Settings) -> None:
-    assert {expert.replicas.num_gpus for expert in gpu.experts.values()} == {1}
-    assert {expert.engine.dtype for expert in gpu.experts.values()} == {"bfloat16"}
-    assert not any(expert.engine.enforce_eager for expert in gpu.experts.values())
+    assert gpu.reasoner is not None
+    assert {model.replicas.num_gpus for model in gpu.models().values()} == {1}
+    assert {model.engine.dtype for model in gpu.models().values()} == {"bfloat16"}
+    assert not any(model.engine.enforce_eager for model in gpu.models().values())
 
 
 def test_a_stopping_replica_outlives_the_longest_request(gpu: Settings) -> None:
-    branches = [gpu.orchestrator.replicas, gpu.gateway.replicas, *(each.replicas for each in gpu.experts.values())]
+    branches = [gpu.orchestrator.replicas, gpu.gateway.replicas, *(each.replicas for each in gpu.models().values())]
     assert all(branch.drain_timeout_s > gpu.gateway.request_timeout_s for branch in branches)
 
 
@@ -254,7 +256,7 @@ def test_no_replica_lands_on_the_head_and_only_engines_on_gpu_nodes(cluster: dic
         for name, options in serve_deployments(gpu).items()
     }
     assert cluster["head_node_type"] == "head"
-    experts = {f"expert-{modality}": {"gpu"} for modality in gpu.experts}
+    experts = {f"expert-{name}": {"gpu"} for name in gpu.models()}
     assert fitting == experts | {"orchestrator": {"cpu"}, "gateway": {"cpu"}}
 
 

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 QUESTION = "What is the rhythm, and is there any conduction or ST-segment abnormality?"
 LAPTOP = Path("configs/laptop.yaml")
+RECORD = Path("configs/records/example.json")
 
 
 def chordae(*arguments: str, config: Path) -> subprocess.CompletedProcess[str]:
@@ -46,7 +47,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The laptop's settings with ports and a data directory of their own."""
     values = yaml.safe_load(LAPTOP.read_text())
     directory = tmp_path_factory.mktemp("platform")
-    outer, internal, *own = free_ports(2 + len(values["experts"]))
+    outer, internal, values["reasoner"]["port"], *own = free_ports(3 + len(values["experts"]))
     values["data_dir"] = str(directory / "var")
     values["gateway"] = {"port": outer, "internal_port": internal}
     for expert, port in zip(values["experts"].values(), own, strict=True):
@@ -135,10 +136,37 @@ def test_status_names_ports_and_the_digest_of_the_weights(settings: Settings, co
     assert identify(Path(settings.experts["ecg"].model)).digest in said.replace("\n", "")
 
 
+def test_a_record_gets_a_checked_chain_probabilities_and_an_id_to_fetch_it_by(settings: Settings, config: Path) -> None:
+    assert settings.reasoner is not None
+    result = chordae("diagnose", str(RECORD), "--json", config=config)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["category"] == "myocardial infarction" and found["flagged"] == bool(found["why"])
+    assert sum(found["probabilities"].values()) == pytest.approx(1)
+    wrong = [one["problem"] for one in found["check"]["citations"] if one["problem"] is not None]
+    assert len(found["check"]["citations"]) > 2 * len(wrong) and set(wrong) <= set(found["why"])
+    assert found["provenance"]["weights"] == [identify(Path(settings.reasoner.model)).model_dump()]
+    body = {"record": json.loads(RECORD.read_text())}
+    given = httpx.post(url(settings, "/v1/diagnoses"), json=body, timeout=60).json()
+    assert given["written"] == found["written"]
+    assert httpx.get(url(settings, f"/v1/diagnoses/{given['id']}"), timeout=60).json() == given
+
+
+def test_a_question_for_a_diagnosis_with_a_record_is_answered_by_the_chain(settings: Settings, config: Path) -> None:
+    asked_for = chordae("ask", "--record", str(RECORD), "What is the diagnosis?", "--json", config=config)
+    assert asked_for.returncode == 0, asked_for.stderr
+    answer = json.loads(asked_for.stdout)
+    flagged = answer["diagnosis"]["flagged"]
+    assert answer["diagnosis"]["category"] == "myocardial infarction"
+    assert ("is not relied on" if flagged else "myocardial infarction") in answer["text"]
+    first = answer["sentences"][0]
+    assert (first["rests_on"], first["kind"]) == (["reasoner"], "withheld" if flagged else "finding")
+
+
 def test_the_openai_client_talks_to_orchestrator_and_expert(
     settings: Settings, orchestrator: openai.OpenAI, expert: openai.OpenAI, media_id: str
 ) -> None:
-    served = {f"{modality}-nano" for modality in settings.experts}
+    served = {f"{modality}-nano" for modality in settings.experts} | {"cmr-r-nano"}
     assert {model.id for model in orchestrator.models.list()} == {"chordae", *served}
     assert [model.id for model in expert.models.list()] == ["ecg-nano"]
     probed = orchestrator.chat.completions.create(model="chordae", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
