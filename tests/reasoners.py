@@ -31,7 +31,7 @@ RECORD = CmrRecord(
     sex="female",
     age=54,
 )
-FAITHFUL = write_chain(RECORD, "myocardial infarction", ["LV EF", "LV EDV"], [2], ["LV EF"], [2], "en")
+FAITHFUL = write_chain(RECORD, "myocardial infarction", ["LV EF", "LV EDV"], [2], ["LV EF", 2])
 UNFAITHFUL = FAITHFUL.replace("40.9", "20.9")
 UNANSWERED = FAITHFUL.split("<answer>")[0]
 TWICE = FAITHFUL + "<answer>normal</answer>"

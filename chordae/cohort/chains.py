@@ -20,11 +20,10 @@ from chordae.cohort.record_cases import Case
 from chordae.cohort.signs import SIGNS, UNSAID, Signs
 from chordae.cohort.wording import decapitalise
 from chordae.platform.diagnosis.category import Language, category_name
-from chordae.platform.diagnosis.chain import write_chain
+from chordae.platform.diagnosis.chain import cite, write_chain
 from chordae.platform.diagnosis.probabilities import CLOSE, OPEN
 from chordae.platform.diagnosis.prompts import messages
-from chordae.platform.diagnosis.record import Flag, Parameter
-from chordae.platform.diagnosis.wording import concluded, wording
+from chordae.platform.diagnosis.record import CmrRecord, Parameter
 
 _UNDECIDED = (
     "Borderline",
@@ -74,20 +73,10 @@ def supervised_chain(case: Case, rng: np.random.Generator, language: Language = 
         *_among(found_against, lines, MOST_AGAINST),
     ]
     if not support and not against and not open_lines:  # an opinion rests on something all the same
-        against = [*([name for name in values if _flag(case, name) is not None] or lines)[:1]]
-    rests = support or against or open_lines
-    text = write_chain(
-        record_in(case.record, language),
-        case.category,
-        values,
-        lines,
-        [one for one in rests if isinstance(one, str)],
-        [one for one in rests if isinstance(one, int)],
-        language,
-    )
-    written = text.split("\n")
-    written[-3] = _opinion(case, support, against, rng, language) + sentence  # the line before </think>
-    return "\n".join(written)
+        against = [*([name for name in values if _tells(case, name)] or lines)[:1]]
+    record = record_in(case.record, language)
+    opinion = _opinion(record, support, against, rng, language) + sentence
+    return write_chain(record, case.category, values, lines, support, language, opinion)
 
 
 def rests_on_something(case: Case) -> bool:
@@ -108,9 +97,9 @@ def _shown(case: Case) -> list[int]:
     return shown or [line.number for _, line in said[:1]]
 
 
-def _flag(case: Case, name: str) -> Flag | None:
+def _tells(case: Case, name: str) -> bool:
     held = case.record.parameter(name)
-    return None if held is None else held.flag
+    return held is not None and held.flag is not None
 
 
 def _parameters(case: Case, signs: Signs) -> tuple[list[str], list[str]]:
@@ -183,37 +172,21 @@ CHINESE = (
 
 
 def _opinion(
-    case: Case,
+    record: CmrRecord,
     support: Sequence[str | int],
     against: Sequence[str | int],
     rng: np.random.Generator,
     language: Language,
 ) -> str:
-    """The third step in one of the wordings: the category first, then what speaks for and against it."""
-    category, contrary = concluded(case.category, language), _listed(case, against, language)
+    """The third step in one of the wordings: the category first, then what speaks for it and against it."""
     forms = CHINESE if language == "zh" else ENGLISH
     form = forms[int(rng.integers(len(forms)))]
     if not support:
         form = "{category}可能性最大，但记录无典型表现。" if language == "zh" else NOTHING_TYPICAL
-    text = form.format(signs=_listed(case, support, language), category=category)
-    if against and language == "zh":
-        text += f"{contrary}与之不符。"
-    elif against:
-        text += f" {contrary[0].upper()}{contrary[1:]} speak{'s' if len(against) == 1 else ''} against it."
-    return text[0].upper() + text[1:]
-
-
-def _listed(case: Case, signs: Sequence[str | int], language: Language) -> str:
-    """Low LV EF, [3] and [8]: as the opinions of `write_chain` have it."""
-    words, items = wording(language), []
-    for sign in signs:
-        one = case.record.parameter(sign) if isinstance(sign, str) else None
-        if one is None or one.flag is None:
-            items.append(f"[{sign}]")
-        elif language == "zh":
-            items.append(f"{words.names[one.name]}{words.directions[one.flag]}")
+    if against:
+        contrary = cite(record, against, language)
+        if language == "zh":
+            form += f"{contrary}与之不符。"
         else:
-            items.append(f"{words.directions[one.flag]} {words.names[one.name]}")
-    if language == "zh":
-        return "、".join(items)
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+            form += f" {contrary[0].upper()}{contrary[1:]} speak{'s' if len(against) == 1 else ''} against it."
+    return form

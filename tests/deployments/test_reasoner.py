@@ -80,10 +80,12 @@ async def test_without_exactly_one_answer_there_is_no_category(settings: Setting
 
 
 async def test_a_category_that_is_not_the_likeliest_is_flagged(settings: Settings) -> None:
-    chain = FAITHFUL.replace("myocardial infarction", "amyloidosis")
+    chain = FAITHFUL.replace("Myocardial infarction", "Amyloidosis").replace("myocardial infarction", "amyloidosis")
     found = await diagnosed(settings, FakeReasonerEngine(writes=chain))
     assert found.category == "amyloidosis"
-    assert any("likeliest" in why for why in found.why)
+    assert list(found.why) == [
+        "On the record alone myocardial infarction is likeliest, the chain's answer is amyloidosis."
+    ]
 
 
 WITHHELD = {

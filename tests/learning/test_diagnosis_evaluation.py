@@ -49,7 +49,7 @@ class Oracle:
         if silent:
             return Diagnosis(category=None, reason="no answer", flagged=True, why=("no answer",), **told)
         names = [one.name for one in record.parameters if one.flag is not None][:1]
-        written = write_chain(record, case.category, names, [1], names, [1])
+        written = write_chain(record, case.category, names, [1], [*names, 1])
         chain = parse(written)
         shares = {name: 0.93 if name == case.category else 0.01 for name in CATEGORIES}
         found = check(chain, record)

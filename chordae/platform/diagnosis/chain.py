@@ -7,7 +7,7 @@
     II. Imaging findings
     [3] Regional wall motion abnormality, inferior. [8] Subendocardial late enhancement, inferior.
     III. Integrated opinion
-    Low LV EF, [3] and [8] point to myocardial infarction.
+    Myocardial infarction is likeliest, given low LV EF, [3] and [8].
     </think>
     <answer>myocardial infarction</answer>
 
@@ -82,9 +82,9 @@ def write_chain(
     category: Category,
     parameters: Sequence[str],
     findings: Sequence[int],
-    basis_parameters: Sequence[str],
-    basis_findings: Sequence[int],
+    signs: Sequence[str | int],
     language: Language = "en",
+    opinion: str = "",
 ) -> str:
     """The text of a chain that cites the record as it is.
 
@@ -93,31 +93,56 @@ def write_chain(
         category: the answer.
         parameters: names that the first step cites, in this order.
         findings: numbers that the second step cites.
-        basis_parameters: names that the opinion rests on; those without a range that tells cannot be among them.
-        basis_findings: numbers that the opinion rests on.
+        signs: what the opinion rests on, as `cite` takes them.
         language: of the headings, directions and the answer; findings keep the record's words.
+        opinion: the third step, with `{category}` and `{signs}` where they belong; none: the plainest.
 
     Raises:
-        ValueError: something named is not in the record, or the opinion rests on nothing.
+        ValueError: something named is not in the record, or the opinion is to rest on signs and there are none.
     """
     words = wording(language)
     stop, gap = ("。", "") if language == "zh" else (".", " ")
     first = gap.join(_sentence(_parameter(record, name), language) + stop for name in parameters)
     second = gap.join(_quotation(_finding(record, number)) + stop for number in findings)
-    basis = [_direction(_parameter(record, name), language) for name in basis_parameters]
-    basis += [f"[{_finding(record, number).number}]" for number in basis_findings]
-    if not basis:
-        raise ValueError("an opinion rests on at least one parameter or finding")
-    if language == "zh":
-        opinion = "、".join(basis) + f"支持{concluded(category, language)}。"
-    else:
-        listed = basis[0] if len(basis) == 1 else f"{', '.join(basis[:-1])} and {basis[-1]}"
-        verb = "points to" if len(basis) == 1 else "point to"
-        opinion = f"{listed[0].upper()}{listed[1:]} {verb} {concluded(category, language)}."
+    opinion = opinion or (
+        "{category}可能性最大，依据为{signs}。" if language == "zh" else "{category} is likeliest, given {signs}."
+    )
+    named = {"category": concluded(category, language)}
+    third = (
+        opinion.format(signs=cite(record, signs, language), **named)
+        if "{signs}" in opinion
+        else opinion.format(**named)
+    )
     lines = ["<think>"]
-    for numeral, heading, body in zip(NUMERALS, words.steps, (first, second, opinion), strict=True):
+    for numeral, heading, body in zip(
+        NUMERALS, words.steps, (first, second, third[0].upper() + third[1:]), strict=True
+    ):
         lines += [f"{numeral}. {heading}", body or words.nothing]
     return "\n".join([*lines, "</think>", f"<answer>{category_name(category, language)}</answer>"])
+
+
+def cite(record: CmrRecord, signs: Sequence[str | int], language: Language) -> str:
+    """Low LV EF, [3] and [8]: signs as an opinion lists them.
+
+    Args:
+        record: that holds them.
+        signs: names of parameters whose range tells a direction, and numbers of findings; at least one.
+        language: of names and directions.
+
+    Raises:
+        ValueError: none, one that the record does not hold, or a parameter without a direction.
+    """
+    if not signs:
+        raise ValueError("an opinion rests on at least one parameter or finding")
+    items = [
+        _direction(_parameter(record, sign), language)
+        if isinstance(sign, str)
+        else f"[{_finding(record, sign).number}]"
+        for sign in signs
+    ]
+    if language == "zh":
+        return "、".join(items)
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def _sentence(one: Parameter, language: Language) -> str:

@@ -22,7 +22,7 @@ TRUTH: Category = "myocardial infarction"
 
 
 def chain(category: Category = TRUTH, language: str = "en") -> str:
-    return write_chain(RECORD, category, ["LV EF"], [3], ["LV EF"], [3], language)
+    return write_chain(RECORD, category, ["LV EF"], [3], ["LV EF", 3], language)
 
 
 def worth(text: str) -> tuple[float, float, float]:

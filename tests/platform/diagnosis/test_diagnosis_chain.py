@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - Chinese punctuation
 """What is written is read back, whatever the record says; and reading never fails, whatever was written."""
 
 import pytest
@@ -17,7 +18,7 @@ LV EF 40.9 % is low. LV EDV 130 mL is normal. LV ESV 77 mL is high.
 II. Imaging findings
 [3] Regional wall motion abnormality, inferior. [8] Subendocardial late enhancement, segments 3, 4.
 III. Integrated opinion
-Low LV EF, [3] and [8] point to myocardial infarction.
+Myocardial infarction is likeliest, given low LV EF, [3] and [8].
 </think>
 <answer>myocardial infarction</answer>"""
 
@@ -27,15 +28,15 @@ I. 心功能参数
 II. 影像学表现
 [3] Regional wall motion abnormality, inferior。
 III. 综合诊断意见
-左室射血分数降低、[3]支持心肌梗死。
+心肌梗死可能性最大，依据为左室射血分数降低、[3]。
 </think>
 <answer>心肌梗死</answer>"""
 
 
 def test_a_chain_is_written_in_the_agreed_form() -> None:
     names = ["LV EF", "LV EDV", "LV ESV"]
-    assert write_chain(INFARCTION, "myocardial infarction", names, [3, 8], ["LV EF"], [3, 8]) == WRITTEN
-    assert write_chain(INFARCTION, "myocardial infarction", names[:2], [3], ["LV EF"], [3], "zh") == CHINESE
+    assert write_chain(INFARCTION, "myocardial infarction", names, [3, 8], ["LV EF", 3, 8]) == WRITTEN
+    assert write_chain(INFARCTION, "myocardial infarction", names[:2], [3], ["LV EF", 3], "zh") == CHINESE
 
 
 def test_a_chain_is_read_step_by_step() -> None:
@@ -58,9 +59,9 @@ def test_what_is_written_of_any_record_is_read_back_and_faithful(
     ranged = [one.name for one in record.parameters if one.flag is not None]
     if not ranged and not numbers:
         with pytest.raises(ValueError, match="rests on at least one"):
-            write_chain(record, category, names, numbers, ranged, numbers, language)
+            write_chain(record, category, names, numbers, [*ranged, *numbers], language)
         return
-    chain = parse(write_chain(record, category, names, numbers, ranged, numbers, language))
+    chain = parse(write_chain(record, category, names, numbers, [*ranged, *numbers], language))
     assert chain.problems == () and chain.unread == ()
     assert chain.category == chain.opinion.category == category
     assert [(one.name, one.value, one.direction) for one in chain.parameters] == [
@@ -162,8 +163,8 @@ def test_headings_may_have_a_colon_no_numeral_and_other_case() -> None:
 
 def test_nothing_is_cited_that_the_record_does_not_hold() -> None:
     with pytest.raises(ValueError, match="has no RV EF"):
-        write_chain(INFARCTION, "normal", ["RV EF"], [], [], [3])
+        write_chain(INFARCTION, "normal", ["RV EF"], [], [3])
     with pytest.raises(ValueError, match="no finding 2"):
-        write_chain(INFARCTION, "normal", [], [2], [], [3])
+        write_chain(INFARCTION, "normal", [], [2], [3])
     with pytest.raises(ValueError, match="no range"):
-        write_chain(INFARCTION, "normal", ["LA volume index"], [3], ["LA volume index"], [])
+        write_chain(INFARCTION, "normal", ["LA volume index"], [3], ["LA volume index"])
