@@ -56,6 +56,8 @@ models: $(INSTALLED)
 	for set in train dev test; do \
 	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
 	test -d var/models/cmr-r-stage1 || $(BIN)/chordae train sft --config configs/train/cmr-r-stage1.yaml
+	test -d var/models/cmr-r-first || $(BIN)/chordae train ma-grpo --config configs/train/cmr-r-ma-grpo-first.yaml
+	test -d var/models/cmr-r-stage1-again || $(BIN)/chordae train sft --config configs/train/cmr-r-stage1-again.yaml
 	test -d var/models/cmr-r-nano || $(BIN)/chordae train ma-grpo --config configs/train/cmr-r-ma-grpo.yaml
 	mkdir -p models/cmr-r-nano && cp var/models/cmr-r-nano/* models/cmr-r-nano/
 	$(BIN)/chordae calibrate --model models/cmr-r-nano
