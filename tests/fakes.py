@@ -247,6 +247,9 @@ class _Reply:
     def __await__(self) -> Any:
         return self._task.__await__()
 
+    def cancel(self) -> None:
+        self._task.cancel()
+
 
 class _Replies:
     """Runs ahead of its reader and does not stop with it, unless cancelled: like a DeploymentResponseGenerator."""

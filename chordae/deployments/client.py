@@ -102,10 +102,14 @@ def ask(
     raise ExpertUnavailable("the answer broke off", "ask again")
 
 
+PASSING = (400, 429, 503, 504)
+"""What says something of one record alone: it is refused, or was not answered in time."""
+
+
 def diagnose(
     settings: Settings, records: Sequence[ReadRecord], language: Language | None, tell: Callable[[str], None]
 ) -> list[Diagnosis | ChordaeError]:
-    """What the platform's reasoner says of each record, in order; an error where it refuses that one.
+    """What the platform's reasoner says of each record, in order; an error where it refuses that one or fails at it.
 
     Raises:
         ChordaeError: there is no platform, or no reasoner there.
@@ -120,7 +124,7 @@ def diagnose(
             reply = http.post(url, json=_sent(read) | {"language": language})
         except httpx.TransportError as error:
             raise _no_platform(settings) from error
-        if reply.status_code == 400:
+        if reply.status_code in PASSING:  # the others' diagnoses are kept
             return _told(_error(reply), reply.status_code)
         if reply.status_code != 200:
             raise _told(_error(reply), reply.status_code)

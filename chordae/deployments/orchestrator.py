@@ -74,7 +74,7 @@ class Orchestrator:
             Overloaded: too many questions wait for it; of several, for all.
         """
         stages: dict[str, float] = {}
-        findings: dict[Modality, Finding] = {}
+        findings: dict[Speaker, Finding] = {}
         diagnosis: Diagnosis | None = None
         failures: list[ChordaeError] = []
         started = time.monotonic()
@@ -101,7 +101,7 @@ class Orchestrator:
             if isinstance(step, Diagnosis):
                 diagnosis = step
             elif isinstance(step, Finding):
-                findings[_modality(speaker)] = step
+                findings[speaker] = step
             elif isinstance(step, ChordaeError):
                 # what is wrong with a record does not keep the experts' answers back
                 passing = isinstance(step, (ExpertUnavailable, Overloaded)) or speaker == "reasoner"
@@ -117,19 +117,21 @@ class Orchestrator:
             raise failures[0]
         if not findings and diagnosis is None:
             raise ExpertUnavailable("no expert could answer", "; ".join(failure.problem for failure in failures))
-        order = [modality for modality in KIND_OF if modality in findings]
-        told = {modality: findings[modality] for modality in order}
+        told = {modality: findings[modality] for modality in KIND_OF if modality in findings}
         yield summarise(told, missing, parts, request_id, self._settings.digest(), stages, diagnosis)
 
     async def _diagnose(self, question: Question, cmr: str, request_id: str) -> AsyncIterator[Stage | Diagnosis]:
         """The stages of a diagnosis, then the diagnosis: of the question's record, or of one of that CMR study.
 
+        A record of numbers alone gets its findings from the study, if there is one.
+
         Raises as `record_of_study` and `ask_reasoner` do.
         """
         started, timeout_s = time.monotonic(), self._settings.orchestrator.expert_timeout_s
         record, noticed = question.record, question.noticed
-        if record is None:
-            record, noticed = await record_of_study(self._experts["cmr"], cmr, request_id, timeout_s), (NOTICED,)
+        if record is None or (cmr and not record.description):
+            record = await record_of_study(self._experts["cmr"], cmr, record, request_id, timeout_s)
+            noticed = (*noticed, NOTICED)
             yield "record", time.monotonic() - started
             started = time.monotonic()
         found = await ask_reasoner(self._experts[REASONER], record, None, request_id, noticed, timeout_s)
@@ -241,7 +243,7 @@ class Orchestrator:
                 raise BadInput(f"more than one {name} recording in a question", "ask about one a modality at a time")
             media[each.modality] = each.id
         served = {modality: media[modality] for modality in KIND_OF if modality in media and modality in self._experts}
-        if not served and not diagnose:
+        if not served and not (diagnose and REASONER in self._experts):
             raise BadInput(f"no expert for {', '.join(media)}", "add one under `experts` in the settings")
         return served
 
@@ -259,13 +261,6 @@ class Orchestrator:
             unsent = [one for one in concerned if one in self._experts and one not in sent]
             absent |= {one: f"no {NAME_OF[one]} recording came with the question" for one in unsent}
         return absent
-
-
-def _modality(speaker: Speaker) -> Modality:
-    """The modality of who looked at a recording."""
-    if speaker == "reasoner":
-        raise ValueError("the reasoner looks at no recording")
-    return speaker
 
 
 OrchestratorDeployment: Any = serve.deployment(Orchestrator)

@@ -36,7 +36,7 @@ def diagnose_all(
 
     Raises:
         BadSettings: the settings have no reasoner, or its checkpoint cannot be served.
-        ExpertUnavailable: the engine died.
+        ExpertUnavailable: a worker of Ray's died.
     """
     if settings.reasoner is None:
         raise BadSettings("there is no reasoner in the settings", "add one under `reasoner`")
@@ -62,7 +62,7 @@ async def _diagnosed(reasoner: Reasoner, records: Sequence[ReadRecord], language
     async def one(read: ReadRecord) -> Outcome:
         try:
             return await reasoner.diagnose(read.record, language, uuid.uuid4().hex, read.problems)
-        except BadInput as error:
+        except (BadInput, ExpertUnavailable) as error:
             return error
 
     return list(await asyncio.gather(*map(one, records)))
@@ -83,7 +83,17 @@ class Worker:
             "diagnosis": [one.model_dump_json() if isinstance(one, Diagnosis) else "" for one in found],
             "problem": [one.problem if isinstance(one, ChordaeError) else "" for one in found],
             "remedy": [one.remedy if isinstance(one, ChordaeError) else "" for one in found],
+            "exit_code": [one.exit_code if isinstance(one, ChordaeError) else 0 for one in found],
         }
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    """A worker's row."""
+    if row["diagnosis"]:
+        return Diagnosis.model_validate_json(row["diagnosis"])
+    error = ChordaeError(row["problem"], row["remedy"])
+    error.exit_code = int(row["exit_code"])
+    return error
 
 
 def _by_ray_data(
@@ -111,11 +121,7 @@ def _by_ray_data(
     found: dict[int, Outcome] = {}
     try:
         for row in dataset.iter_rows():
-            found[row["at"]] = (
-                Diagnosis.model_validate_json(row["diagnosis"])
-                if row["diagnosis"]
-                else BadInput(row["problem"], row["remedy"])
-            )
+            found[row["at"]] = _outcome(row)
             tell(f"{len(found)} of {len(records)} records diagnosed")
     except RayError as error:
         problem = f"diagnosing the records failed ({type(error).__name__})"

@@ -34,6 +34,10 @@ async def ask_reasoner(
         async with asyncio.timeout(timeout_s):
             found: Diagnosis = await awaited(reply, "the reasoner")
             return found
+    except asyncio.CancelledError:
+        reply.cancel()  # otherwise it is diagnosed for nobody
+        raise
     except TimeoutError as error:
+        reply.cancel()
         problem = f"the reasoner did not answer in {timeout_s:.0f} s"
         raise ExpertUnavailable(problem, "ask again later") from error

@@ -35,11 +35,10 @@ def told(diagnosis: Diagnosis) -> list[Sentence]:
     if diagnosis.category is None:
         text = f"{NAME}: no diagnosis ({_inner(diagnosis.reason)})."
         return [Sentence(text=text, rests_on=("reasoner",), confidence=None, kind="withheld"), *_doubts(diagnosis)]
-    if diagnosis.flagged:
-        text = f"{NAME}: its chain of diagnosis did not pass its checks ({_inner(diagnosis.why[0])}) and is not relied "
-        text += "on; it is shown apart."
-        probability = diagnosis.probability
-        return [Sentence(text=text, rests_on=("reasoner",), confidence=probability, kind="withheld")]
+    if diagnosis.flagged:  # why is in the diagnosis: the reasons name categories
+        text = f"{NAME}: its chain of diagnosis did not pass its checks and is not relied on; it is shown apart."
+        sentence = Sentence(text=text, rests_on=("reasoner",), confidence=diagnosis.probability, kind="withheld")
+        return [sentence, *_doubts(diagnosis)]
     calibrated = "" if diagnosis.calibrated else ", not calibrated"
     text = f"{NAME}: {diagnosis.category} (probability {diagnosis.probability or 0:.2f}{calibrated}), by a chain whose "
     text += f"every citation of the record holds{_basis(diagnosis)}."

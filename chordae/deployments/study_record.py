@@ -1,4 +1,4 @@
-"""The CMR record of a study that came without one: the CMR expert is asked for its findings, topic by topic.
+"""The CMR record of a study that came without one, or with numbers alone: the expert is asked for findings by topic.
 
 Its answers are not probed one by one, and it measures nothing: the record says so, and so does what rests on it.
 """
@@ -14,12 +14,16 @@ from chordae.preprocessing.records.from_study import QUESTIONS, record_from_answ
 
 NOTICED = Problem(
     kind="estimate",
-    text="The record was made of what the CMR expert says of the study, which nobody measured or probed.",
+    text="The record's findings are what the CMR expert says of the study, which nobody measured or probed.",
 )
 
 
-async def record_of_study(expert: Any, media_id: str, request_id: str, timeout_s: float) -> CmrRecord:
+async def record_of_study(
+    expert: Any, media_id: str, numbers: CmrRecord | None, request_id: str, timeout_s: float
+) -> CmrRecord:
     """Ask the CMR expert behind a Serve handle; a topic on which it declines is not in the record.
+
+    `numbers` is what was measured of the study elsewhere, if anything.
 
     Raises:
         ExpertUnavailable: it failed, or took longer than `timeout_s` in all.
@@ -34,4 +38,4 @@ async def record_of_study(expert: Any, media_id: str, request_id: str, timeout_s
             answers[topics[index]] = answer.text
     finally:
         await replies.aclose()
-    return record_from_answers(answers)
+    return record_from_answers(answers, numbers)

@@ -1,8 +1,8 @@
 """The arms of `make bench-learning`: runs that differ in how rounds are drawn, filtered and rewarded, nothing else.
 
-All begin from one stage-1 checkpoint and end with the same number of answers; a filter's replacements count. A run has
-a directory with its configuration, checkpoint, losses and, once it is judged on the test set, `result.json`; what is
-there is not done again, and a training that was stopped goes on.
+All begin from one stage-1 checkpoint and end with the same number of answers, to a step; a filter's replacements count.
+A run has a directory with its configuration, checkpoint, losses and, once it is judged on the test set, `result.json`;
+what is there is not done again, and a training that was stopped goes on.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from chordae.learning.checkpoint import manifest_of
 from chordae.learning.config import MaGrpoConfig, load_config
 from chordae.learning.curriculum.config import (
     CurriculumConfig,
@@ -133,30 +134,35 @@ def run_arm(
         most: of the test set's cases; 0: all.
 
     Raises:
-        BadInput, BadSettings: as `train`.
+        BadInput: as `train`.
+        BadSettings: as `train`; what is there began from other weights, or was judged on other cases.
     """
     config = config_of(arm, seed, load_base(base_path), rounds)
     directory = directory_of(root, arm, seed, config)
+    start = fetch_checkpoint(str(config.start), None)
+    begun, cases = identify(start).digest, chosen(open_cases([test]), most or None)
     found = read_result(directory, config)
     if found is not None:
+        asked = [(one.site, one.patient) for one in found.outcomes]
+        if found.start != begun or asked != [(one.site, one.patient) for one in cases]:
+            problem = f"{directory} holds a run from other weights, or judged on other cases"
+            raise BadSettings(problem, "delete it, or name another directory")
         return found
     directory.mkdir(parents=True, exist_ok=True)
-    start = fetch_checkpoint(str(config.start), None)
     checkpoint, curve = start, tuple[Point, ...]()
     if arm != SFT:
         checkpoint, losses = directory / "model", directory / f"model.{LOSSES}"
-        if not (checkpoint.is_dir() and losses.is_file()):
+        if not (_trained(checkpoint, config, begun) and losses.is_file()):
             file = directory / "config.yaml"
             write_atomically(file, yaml.safe_dump(config.model_dump(mode="json")).encode())
             train("ma-grpo", file, checkpoint, data_dir=directory)
         curve = curve_of(losses)
-    cases = chosen(open_cases([test]), most or None)
     outcomes = diagnosed(checkpoint, settings, cases, config.prompts, print)
     result = RunResult(
         arm=arm,
         seed=seed,
         config=config.digest(),
-        start=identify(start).digest,
+        start=begun,
         rollouts=curve[-1].rollouts if curve else 0,
         curve=curve,
         rarest=rarest(open_cases(config.cases)),
@@ -170,6 +176,14 @@ def curve_of(losses: Path) -> tuple[Point, ...]:
     """Macro-F1 on the development set over answers, a point a round."""
     lines = [line for line in read_losses(losses) if "macro_f1" in line]
     return tuple(Point(rollouts=int(line["rollouts"]), macro_f1=line["macro_f1"]) for line in lines)
+
+
+def _trained(checkpoint: Path, config: MaGrpoConfig, start: str) -> bool:
+    """Whether the checkpoint is there and was made with this configuration from those weights."""
+    if not checkpoint.is_dir():
+        return False
+    lineage = manifest_of(checkpoint).get("lineage") or {}
+    return (lineage.get("config"), (lineage.get("start") or {}).get("digest")) == (config.digest(), start)
 
 
 def read_result(directory: Path, config: MaGrpoConfig) -> RunResult | None:

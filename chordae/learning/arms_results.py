@@ -65,8 +65,9 @@ def summarise(runs: Sequence[RunResult]) -> list[ArmLine]:
     by_arm = {arm: [run for run in runs if run.arm == arm] for arm in ARMS}
     figures = figures_of(runs[0])
     drawn = {arm: {name: _seeds(some, one) for name, one in figures.items()} for arm, some in by_arm.items() if some}
+    measured = {arm: {name: _measured(by_arm[arm], one) for name, one in figures.items()} for arm in drawn}
     goal = naive_goal(by_arm[NAIVE])
-    return [_line(arm, by_arm[arm], drawn, figures, goal) for arm in drawn]
+    return [_line(arm, by_arm[arm], drawn, measured, goal) for arm in drawn]
 
 
 def figures_of(run: RunResult) -> dict[str, Figure]:
@@ -101,19 +102,14 @@ def _line(
     arm: str,
     runs: Sequence[RunResult],
     drawn: Mapping[str, Mapping[str, Values]],
-    figures: Mapping[str, Figure],
+    measured: Mapping[str, Mapping[str, tuple[float, ...]]],
     goal: float | None,
 ) -> ArmLine:
-    by_seed = {
-        name: tuple(float(one(answers_of(run.outcomes), np.ones((1, len(run.outcomes))))[0]) for run in runs)
-        for name, one in figures.items()
-    }
-    differences: dict[str, Estimate] = {}
+    by_seed, differences = measured[arm], dict[str, Estimate]()
     if NAIVE in drawn and arm != NAIVE:
-        naive = {name: drawn[NAIVE][name] for name in COMPARED}
         for name in COMPARED:
-            values = drawn[arm][name] - naive[name]
-            differences[name] = Estimate(value=float(np.nanmean(values)), interval=quantiles(values))
+            more = float(np.mean(by_seed[name]) - np.mean(measured[NAIVE][name]))
+            differences[name] = Estimate(value=more, interval=quantiles(drawn[arm][name] - drawn[NAIVE][name]))
     return ArmLine(
         arm=arm,
         seeds=tuple(run.seed for run in runs),
@@ -121,11 +117,16 @@ def _line(
             name: Estimate(value=float(np.mean(by_seed[name])), interval=quantiles(values))
             for name, values in drawn[arm].items()
         },
-        by_seed=by_seed,
+        by_seed=dict(by_seed),
         more_than_naive=differences,
         rollouts=tuple(run.rollouts for run in runs),
         reached=tuple(reached(run, goal) for run in runs),
     )
+
+
+def _measured(runs: Sequence[RunResult], figure: Figure) -> tuple[float, ...]:
+    """The figure of each run."""
+    return tuple(float(figure(answers_of(run.outcomes), np.ones((1, len(run.outcomes))))[0]) for run in runs)
 
 
 def _seeds(runs: Sequence[RunResult], figure: Figure) -> Values:

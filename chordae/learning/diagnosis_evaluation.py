@@ -252,12 +252,15 @@ def _line(
         accuracy=estimate(answers, accuracy),
         macro_f1=estimate(answers, macro_f1),
         auc=estimate(answers, auc),
-        rare_recall=estimate(answers, recall_of(rare_places)),
+        rare_recall=estimate(answers, recall_of(rare_places), int(np.isin(answers.truth, rare_places).sum())),
         faithful=estimate(answers, faithfulness),
         relied_on=estimate(answers, relied_on),
-        accuracy_relied_on=estimate(answers, accuracy_relied_on),
+        accuracy_relied_on=estimate(answers, accuracy_relied_on, int((~answers.flagged).sum())),
         unanswered=estimate(answers, unanswered),
         calibration_error=estimate(answers, calibration_error),
         calibrated_error=calibrated,
-        recall={one: estimate(answers, recall_of([place])) for place, one in enumerate(CATEGORIES)},
+        recall={
+            one: estimate(answers, recall_of([place]), int((answers.truth == place).sum()))
+            for place, one in enumerate(CATEGORIES)
+        },
     )

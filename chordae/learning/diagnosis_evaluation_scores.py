@@ -129,10 +129,17 @@ def calibration_error(answers: Answers, weights: Values) -> Values:
     return _ratio(np.abs(gaps).sum(axis=0), total)
 
 
-def estimate(answers: Answers, figure: Figure) -> Estimate:
+def estimate(answers: Answers, figure: Figure, cases: int | None = None) -> Estimate:
     """A figure and its percentile interval.
 
     Where resampling moves nothing (a share of 0 or 1) the interval is Wilson's, for one without width claims too much.
+    The calibration error of a resample is larger than the sample's, since chance adds to the gap of every bin: its
+    interval is moved down by the mean excess.
+
+    Args:
+        answers: of all cases.
+        figure: what is estimated.
+        cases: of how many it is a share; none: of all.
     """
     count = len(answers.truth)
     if not count:
@@ -141,9 +148,12 @@ def estimate(answers: Answers, figure: Figure) -> Estimate:
     if np.isnan(value):
         return Estimate(value=None, interval=None)
     found = resampled(answers, figure)
+    if figure is calibration_error:
+        found = np.maximum(found - (np.nanmean(found) - value), 0.0)
     low, high = quantiles(found)
     if low == high == value and value in (0.0, 1.0):
-        low, high = proportion_confint(value * count, count, alpha=1 - LEVEL, method="wilson")
+        held = count if cases is None else cases
+        low, high = proportion_confint(value * held, held, alpha=1 - LEVEL, method="wilson")
     return Estimate(value=value, interval=(float(low), float(high)))
 
 

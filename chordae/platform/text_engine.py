@@ -75,6 +75,8 @@ class TextEngine(Engine):
         )
         llm, written = self.running, []
         try:
+            # what an earlier call left there would round otherwise: a run that is killed and goes on has no such call
+            await llm.reset_prefix_cache()
             await llm.pause_generation(mode="keep", clear_cache=False)
             try:
                 waiting = []

@@ -69,7 +69,7 @@ async def test_beside_a_study_both_are_asked_at_once_and_both_are_named(settings
 async def test_an_unfaithful_chain_never_enters_the_summary(settings: Settings, cmr: str) -> None:
     answer = await told(ReasonerPlatform(settings, FakeReasonerEngine(writes=UNFAITHFUL)), cmr)
     assert answer.flagged is True
-    assert "myocardial infarction" not in answer.text
+    assert "myocardial infarction" not in answer.text and "amyloidosis" not in answer.text
     assert ("withheld", ("reasoner",)) in kinds(answer)
     assert answer.apart["reasoner"] == f"{DISCLAIMER}\n\n{UNFAITHFUL}"
     assert answer.diagnosis is not None and answer.diagnosis.flagged
@@ -140,6 +140,10 @@ async def test_without_a_reasoner_the_answer_says_so(settings: Settings, cmr: st
     assert answer.missing == {"reasoner": "no CMR reasoner is served here"}
     with pytest.raises(BadInput, match="no CMR reasoner"):
         await told(platform)
+    without = make_platform(settings.model_copy(update={"reasoner": None}))
+    del without.experts["cmr"]
+    with pytest.raises(BadInput, match="no expert for cmr"):
+        await told(without, cmr)
 
 
 async def test_what_is_wrong_with_the_record_is_told_beside(settings: Settings) -> None:
@@ -167,8 +171,20 @@ async def test_of_a_study_without_a_record_the_expert_is_asked_for_one(settings:
     assert {"reasoner record", "reasoner diagnose"} <= set(answer.stages)
 
 
+async def test_a_record_of_numbers_alone_gets_its_findings_from_the_study(settings: Settings, cmr: str) -> None:
+    platform = ReasonerPlatform(settings, FakeReasonerEngine())
+    said = {QUESTIONS["lge"]: "Mid-wall enhancement.", QUESTIONS["lv_function"]: "LV ejection fraction 60 %."}
+    platform.engines["cmr"].rule = lambda question, picture: said.get(question, "Not assessable.")
+    answer = await told(platform, cmr, record=RECORD.model_copy(update={"description": ()}))
+    given = platform.thinker.requests[0]["messages"][1]["content"]
+    assert "Mid-wall enhancement" in given and "LV EF 40.9 %" in given and "LV EF 60" not in given
+    assert answer.diagnosis is not None
+    assert "nobody measured or probed" in " ".join(one.text for one in answer.diagnosis.problems)
+
+
 async def test_where_the_expert_says_nothing_there_is_no_record_and_no_diagnosis(settings: Settings, cmr: str) -> None:
     platform = ReasonerPlatform(settings, FakeReasonerEngine())
     platform.engines["cmr"].rule = lambda question, picture: "Nothing was provided."
     answer = await told(platform, cmr, record=None)
-    assert answer.diagnosis is None or answer.diagnosis.category is None or answer.diagnosis.flagged
+    assert answer.diagnosis is not None and answer.diagnosis.category is None
+    assert "nothing to reason about" in answer.diagnosis.reason and platform.thinker.requests == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from chordae.deployments.reasoner import Reasoner
 from chordae.deployments.reasoner_batches import Worker, diagnose_all
 from chordae.platform.diagnosis.diagnosis import Diagnosis
 from chordae.platform.diagnosis.record import Finding
-from chordae.platform.errors import BadInput, BadSettings
+from chordae.platform.errors import BadInput, BadSettings, ExpertUnavailable
 from chordae.platform.settings import Settings
 from chordae.preprocessing.records import ReadRecord
 
@@ -55,6 +56,25 @@ def test_a_worker_answers_a_row_with_a_diagnosis_or_with_what_is_wrong(
     assert [bool(one) for one in found["diagnosis"]] == [True, False, True]
     assert [bool(one) for one in found["problem"]] == [False, True, False]
     assert Diagnosis.model_validate_json(found["diagnosis"][0]).category == "myocardial infarction"
+
+
+def test_one_that_takes_too_long_leaves_the_others_diagnoses(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = iter([0.0, 30.0, 0.0])
+
+    class Engine(FakeReasonerEngine):
+        async def chat(self, request: dict[str, Any]) -> dict[str, Any]:
+            self.delay_s = next(slow)
+            return await super().chat(request)
+
+    async def started(settings: Settings) -> Reasoner:
+        return Reasoner(settings, Engine(), patience_s=0.5)
+
+    monkeypatch.setattr(reasoner_batches, "_started", started)
+    found = diagnose_all(settings, [READ[0]] * 3, None, lambda _: None)
+    assert [isinstance(one, Diagnosis) for one in found] == [True, False, True]
+    assert isinstance(found[1], ExpertUnavailable)
 
 
 def test_without_a_reasoner_there_is_nothing_to_start(settings: Settings) -> None:

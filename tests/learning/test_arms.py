@@ -178,6 +178,8 @@ def test_a_run_ends_with_its_budget_is_judged_and_is_not_done_again(
     with pytest.raises(BadSettings, match="another configuration"):
         read_result(directory, config.model_copy(update={"seed": 2}))
     assert run(SFT).rollouts == 0 and asked[-1] == root / "start"
+    with pytest.raises(BadSettings, match="other cases"):
+        run_arm(NAIVE, 1, root / "base.yaml", 2, root / "test", settings, root / "arms", 3)
 
 
 def test_a_subset_is_run_side_by_side_and_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,16 @@ def test_intervals_hold_the_figure_and_a_share_of_one_has_one_too() -> None:
     right = Answers(answers.truth, answers.truth, answers.probabilities, answers.faithful, answers.flagged)
     whole = estimate(right, accuracy)
     assert whole.value == 1.0 and whole.interval is not None and 0.9 < whole.interval[0] < 1.0
+    few = estimate(right, recall_of([0]), 20)
+    assert few.interval == pytest.approx((0.8389, 1.0), abs=1e-4), "Wilson's for 20 of 20"
     assert estimate(answers.at(np.array([], int)), accuracy).value is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_interval_of_the_calibration_error_holds_the_error(seed: int) -> None:
+    found = estimate(made_up(400, seed), calibration_error)
+    assert found.interval is not None and found.value is not None
+    assert found.interval[0] < found.value < found.interval[1]
 
 
 def test_resampling_an_accuracy_gives_the_binomial_spread() -> None:

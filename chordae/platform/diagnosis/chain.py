@@ -58,7 +58,7 @@ class Opinion(Noun):
     text: str = ""
     parameters: tuple[OpinionParameter, ...] = ()
     findings: tuple[int, ...] = ()
-    category: Category | None = Field(None, description="The category that the opinion names; none: none or several")
+    categories: tuple[Category, ...] = Field((), description="Those that it names, one unless it weighs several")
 
 
 class Chain(Noun):

@@ -37,8 +37,8 @@ class ChainCheck(Noun):
 def check(chain: Chain, record: CmrRecord) -> ChainCheck:
     """Hold every citation of the chain against the record: value, unit, direction, finding and its words.
 
-    The opinion may only cite what the steps before it cited, and a category that it names must be the answer's.
-    The form (`Chain.problems`) is not judged here.
+    The parameters, findings and numbers of the opinion must be cited by the steps before it, and it must name the
+    answer's category; its other words are not judged. The form (`Chain.problems`) is not judged here.
     """
     citations = [_parameter(one, record) for one in chain.parameters]
     citations += [_finding(one, record) for one in chain.findings]
@@ -51,9 +51,9 @@ def check(chain: Chain, record: CmrRecord) -> ChainCheck:
         problems.append("No finding is cited.")
     if not chain.opinion.parameters and not chain.opinion.findings:
         problems.append("The opinion rests on nothing.")
-    said, answer = chain.opinion.category, chain.category
-    if said is not None and answer is not None and said != answer:
-        problems.append(f"The opinion is {said}, the answer {answer}.")
+    if chain.category is not None and chain.category not in chain.opinion.categories:
+        said = ", ".join(chain.opinion.categories) or "no category"
+        problems.append(f"The opinion names {said}, the answer is {chain.category}.")
     problems += _loose_numbers(chain)
     return ChainCheck(faithful=not problems, citations=tuple(citations), problems=tuple(problems))
 

@@ -29,20 +29,24 @@ _INSTRUCTIONS = re.compile(
     r"|\byou (?:are now|must|should|will|have to)\b|(?:^|[.;:,]\s*|\bplease\s+)act as\b|\bpretend\b"
     r"|\b(?:system|developer) (?:prompt|message)\b|^\s*(?:system|assistant|user)\s*:"
     r"|\b(?:the )?(?:final |correct |right )?answer\s*(?:is|:|=)"
-    r"|(?:^|[.;:,]\s*|\b(?:please|just|only|always|must|to)\s+)(?:answer|respond|reply|output|print|say|write|return)\b"
+    r"|(?:^|[.;:,]\s*|\b(?:please|just|only|always|must|to)\s+)(?:answer|respond|reply|print|say|write)\b"
     rf"(?: \w+){{0,3}} [\"'(]?{_CATEGORY}\b"
+    r"|(?:^|[.;:]\s*|\b(?:please|just|only)\s+)(?:output|diagnose|classify|choose|select|set)\b"
+    rf"(?: \w+){{0,4}} [\"'(]?{_CATEGORY}\b"
     r"|(?:忽略|无视|忘记|忘掉|不要理会).{0,20}(?:指令|指示|提示|规则|以上|之前|上述|上文|前面)"
-    r"|系统提示|你(?:现在)?(?:是|必须|应该|要)|(?:请)?(?:直接|只)(?:回答|输出|写|诊断)|答案(?:是|为|[:：])",
+    r"|系统提示(?:词|[:：])|你(?:现在)?(?:是|必须|应该|要)|(?:请)?(?:直接|只)(?:回答|输出|写|诊断)|答案(?:是|为|[:：])",
     re.IGNORECASE,
 )
 
 
 def disarm(text: str) -> str:
     """The text on one line, without what could be taken for a tag, a template's token or a citation. Idempotent."""
-    seen = _seen(text)
-    seen = _TAG.sub(r"(\1\2)", seen)
-    seen = _TOKEN.sub(r"(\1)", seen)
-    seen = _BRACKETS.sub(r"(\1)", seen)
+    seen, before = _seen(text), ""
+    while seen != before:  # one within another comes to light when that is gone
+        before = seen
+        seen = _TAG.sub(r"(\1\2)", seen)
+        seen = _TOKEN.sub(r"(\1)", seen)
+        seen = _BRACKETS.sub(r"(\1)", seen)
     return " ".join(seen.split())
 
 

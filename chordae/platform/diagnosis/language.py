@@ -44,10 +44,17 @@ def language_of(lines: Sequence[str]) -> Language | None:
         return None
     if counts["chinese"] > 0.2 * letters:
         return "zh"
-    words = [word.casefold() for line in lines for word in _WORD.findall(line)]
-    foreign = sum(word in _IS_FOREIGN or not word.isascii() for word in words)
-    english = sum(word in _IS_ENGLISH for word in words)
+    words = [word for line in lines for word in _WORD.findall(line)]
+    foreign = sum(_is_foreign(word) for word in words)
+    english = sum(word.casefold() in _IS_ENGLISH for word in words)
     return None if foreign > max(1, english) else "en"
+
+
+def _is_foreign(word: str) -> bool:
+    if word.isupper() and len(word) < 4:  # LA, DES: abbreviations
+        return False
+    # not every word character is a letter: the square of mL/m² is none
+    return word.casefold() in _IS_FOREIGN or any(one.isalpha() and not one.isascii() for one in word)
 
 
 def _script(character: str) -> str:

@@ -155,18 +155,19 @@ def _opinion(text: str) -> Opinion:
         text=text,
         parameters=tuple(parameters),
         findings=tuple(int(match[1]) for match in _NUMBERED.finditer(text)),
-        category=_named(text),
+        categories=_named(text),
     )
 
 
-def _named(text: str) -> Category | None:
-    """The one category that an opinion names. A bare "normal" is a direction, not a category."""
+def _named(text: str) -> tuple[Category, ...]:
+    """The categories that an opinion names. A bare "normal" is a direction, not a category."""
     lowered = text.casefold()
-    named = {
+    return tuple(
         category
         for category in CATEGORIES
-        for language in ("en", "zh")
-        if concluded(category, language).casefold() in lowered
-        or (category != "normal" and category_name(category, language).casefold() in lowered)
-    }
-    return named.pop() if len(named) == 1 else None
+        if any(
+            concluded(category, language).casefold() in lowered
+            or (category != "normal" and category_name(category, language).casefold() in lowered)
+            for language in ("en", "zh")
+        )
+    )

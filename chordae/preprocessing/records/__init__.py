@@ -1,4 +1,4 @@
-"""CMR records from files: JSON, or a spreadsheet with one row a patient and its columns mapped in settings.
+"""CMR records from files: JSON, or a spreadsheet with one row a patient and its columns mapped by a file.
 
 What cannot be read of a record is said with it (`ReadRecord.problems`) and never made up; only a file that holds no
 record at all is an error.

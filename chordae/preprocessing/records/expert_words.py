@@ -86,6 +86,7 @@ _NOT_READ = re.compile(
     r"\b(?:cannot|can't|could not|unable to|not able to) (?:\w+ ){0,3}(?:answer|assess|determine|tell|say|see|evaluate)"
     r"|\b(?:was|were|is|are) (?:not|n't) (?:provided|given|available|shown|assess\w*|acquired|evaluable|included)\b"
     r"|^no (?:[\w-]+ ){1,4}(?:was|were) (?:provided|given|available|shown|acquired)\b|^not (?:assess|evalua)\w*"
+    r"|^nothing (?:was|is) (?:provided|given|available|shown)\b|\bpicture is blank\b|^this is an? (?:ECG|echo)\w*\b"
     r"|^I report\b",
     re.IGNORECASE,
 )

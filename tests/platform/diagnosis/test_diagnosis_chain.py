@@ -46,7 +46,7 @@ def test_a_chain_is_read_step_by_step() -> None:
     assert [one.direction for one in chain.parameters] == ["low", "normal", "high"]
     assert chain.findings[1].words == "Subendocardial late enhancement, segments 3, 4"
     assert [one.name for one in chain.opinion.parameters] == ["LV EF"] and chain.opinion.findings == (3, 8)
-    assert chain.opinion.category == "myocardial infarction"
+    assert chain.opinion.categories == ("myocardial infarction",)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -63,7 +63,7 @@ def test_what_is_written_of_any_record_is_read_back_and_faithful(
         return
     chain = parse(write_chain(record, category, names, numbers, [*ranged, *numbers], language))
     assert chain.problems == () and chain.unread == ()
-    assert chain.category == chain.opinion.category == category
+    assert (chain.category, chain.opinion.categories) == (category, (category,))
     assert [(one.name, one.value, one.direction) for one in chain.parameters] == [
         (one.name, one.value, one.flag) for one in record.parameters
     ]

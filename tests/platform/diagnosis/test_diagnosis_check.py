@@ -34,8 +34,9 @@ def test_a_chain_that_cites_what_is_there_is_faithful(written: str) -> None:
         (("low LV EF, [3]", "low LV EF of 20 %, [3]"), "gives 20, which no step before it cites"),
         (
             ("Myocardial infarction is", "Amyloidosis is"),
-            "The opinion is amyloidosis, the answer myocardial",
+            "The opinion names amyloidosis, the answer is myocardial",
         ),
+        (("Myocardial infarction is likeliest, given", "Given"), "The opinion names no category"),
         (("low LV EF, [3] and [8].", "all of it."), "The opinion rests on nothing."),
         (
             ("LV ESV 77 mL is high.", "LV ESV 77 mL is high. The T1 is very long."),
