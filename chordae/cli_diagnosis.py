@@ -13,7 +13,7 @@ from chordae.console import err, out, progress
 from chordae.console_diagnosis import show_diagnosis, show_many
 from chordae.platform.diagnosis.diagnosis import Diagnosis
 from chordae.platform.errors import BadInput, ChordaeError
-from chordae.platform.settings import load_settings
+from chordae.platform.settings import ExpertSettings, load_settings
 from chordae.preprocessing.records import ReadRecord, load_mapping, read_records
 
 Config = Annotated[Path, typer.Option("--config", envvar="CHORDAE_CONFIG", help="Settings file.")]
@@ -106,15 +106,10 @@ def is_reasoner(model: str) -> bool:
     return model == "reasoner" or (Path(model).is_dir() and read_manifest(Path(model)).kind == "reasoner")
 
 
-def calibrate(model: str, split: str, datasets: Path, most: int | None, config: Path) -> None:
+def calibrate(settings: ExpertSettings, split: str, datasets: Path, most: int | None) -> None:
     """Fit the temperature of a reasoner's probabilities; kept beside the weights."""
     from chordae.learning.calibrate_reasoner import calibrate_reasoner
 
-    settings = load_settings(config).reasoner
-    if settings is None:
-        raise BadInput(f"{config} has no reasoner", "name settings that have one")
-    if model != "reasoner":
-        settings = settings.model_copy(update={"model": model})
     with progress() as tell:
         found = calibrate_reasoner(settings, datasets, split, most, tell)
     table = Table("", "at temperature 1", f"at {found.temperature:.3f}", title=f"{split}, {found.n} records")

@@ -196,7 +196,7 @@ def calibrate(
     from chordae.platform.weights import fetch_checkpoint, read_manifest
 
     if cli_diagnosis.is_reasoner(model):
-        cli_diagnosis.calibrate(model, split or "cmr-r-dev", datasets, most, config)
+        cli_diagnosis.calibrate(_reasoner(model, config), split or "cmr-r-dev", datasets, most)
         return
     settings, modality = _expert(model, config)
     folder, embed = _folder(model, output, None, most), load_embedding()

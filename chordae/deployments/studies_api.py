@@ -134,15 +134,12 @@ class StudiesApi(Served):
     async def answer_question(self, asked: Asked) -> JSONResponse:
         """The orchestrator's answer about a study, in full; kept before it is given."""
         openai_api.check_question(asked.question, self._settings.gateway.max_question_characters)
-        media = await self._in_ledger(Ledger.sent_media, asked.study) if KEPT_ID.fullmatch(asked.study) else None
-        if media is None:
+        sent = await self._in_ledger(Ledger.sent, asked.study) if KEPT_ID.fullmatch(asked.study) else None
+        if sent is None:
             raise UnknownRecord("no such study here", "send it first: POST /v1/studies")
-        request_id = uuid.uuid4().hex
-        question = Question(text=asked.question.strip(), media=media)
-        record = await self._in_ledger(Ledger.sent_record, asked.study)
-        if record is not None:
-            told = {"record": record["record"], "noticed": record["problems"]}
-            question = Question.model_validate({"text": question.text, "media": media, **told})
+        request_id, (media, record) = uuid.uuid4().hex, sent
+        told = {} if record is None else {"record": record["record"], "noticed": record["problems"]}
+        question = Question.model_validate({"text": asked.question.strip(), "media": media, **told})
         asking = self._orchestrator.options(stream=True).ask.remote(question, request_id, asked.probe)
         answer = await last_answer(reported(asking, "chordae"))
         content = {"id": request_id, **answer.model_dump(mode="json")}

@@ -349,17 +349,11 @@ class Ledger:
         with self._transaction() as session:
             session.add(SentStudyRow(id=study, media=list(media), record=record, sent_at=_now()))
 
-    def sent_media(self, study: str) -> tuple[str, ...] | None:
-        """Ids of that study's media; None where no such study was sent."""
+    def sent(self, study: str) -> tuple[tuple[str, ...], dict[str, Any] | None] | None:
+        """Ids of that study's media, and the record that came with it if one did; None: no such study was sent."""
         with self._transaction() as session:
             row = session.get(SentStudyRow, study)
-            return None if row is None else tuple(row.media)
-
-    def sent_record(self, study: str) -> dict[str, Any] | None:
-        """The record that came with that study; None where none did, or no such study was sent."""
-        with self._transaction() as session:
-            row = session.get(SentStudyRow, study)
-            return None if row is None else row.record
+            return None if row is None else (tuple(row.media), row.record)
 
     def keep_diagnosis(self, diagnosis: str, content: dict[str, Any]) -> None:
         """A diagnosis (`content`, JSON)."""

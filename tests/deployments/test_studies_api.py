@@ -72,7 +72,7 @@ async def test_files_of_several_modalities_are_one_study_and_the_others_are_name
     for one in study["media"]:
         assert MediaStore(settings.media_dir).get(one["id"]).modality == one["modality"]
     assert [one["file"] for one in study["refused"]] == ["c.txt"] and study["refused"][0]["reason"]
-    assert Ledger(settings.ledger_url).sent_media(study["id"]) == tuple(one["id"] for one in study["media"])
+    assert Ledger(settings.ledger_url).sent(study["id"]) == (tuple(one["id"] for one in study["media"]), None)
 
 
 async def test_without_a_usable_file_there_is_no_study(http: httpx.AsyncClient, settings: Settings) -> None:

@@ -365,9 +365,9 @@ def test_an_answer_comes_back_as_it_was_given(ledger: Ledger) -> None:
     ledger.keep_sent("s", ["m1", "m2"])
     content = {"text": "Sinus rhythm, 72 µV/min \0 \ud800 心", "reports": [{"value": 0.1}], "missing": None}
     ledger.keep_answer("a", "s", "What is seen?", ["m1", "m2", "m1"], content)
-    assert ledger.sent_media("s") == ("m1", "m2")
+    assert ledger.sent("s") == (("m1", "m2"), None)
     assert ledger.answer("a") == content
-    assert (ledger.sent_media("x"), ledger.answer("x")) == (None, None)
+    assert (ledger.sent("x"), ledger.answer("x")) == (None, None)
 
 
 def test_an_answer_about_a_study_that_was_never_sent_is_refused(ledger: Ledger) -> None:
