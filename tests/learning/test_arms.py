@@ -151,7 +151,8 @@ def test_a_run_ends_with_its_budget_is_judged_and_is_not_done_again(
 
     def diagnosed(checkpoint: Path, settings: Any, cases: Any, *rest: Any) -> list[DiagnosisOutcome]:
         asked.append(checkpoint)
-        return list(outcomes(0.5, 1, len(cases)))
+        made = zip(outcomes(0.5, 1, len(cases)), cases, strict=True)
+        return [one.model_copy(update={"patient": case.patient, "site": case.site}) for one, case in made]
 
     monkeypatch.setattr(arms, "diagnosed", diagnosed)
     settings = ExpertSettings(model="none", port=1)
