@@ -1,7 +1,7 @@
 """Versions of models in MLflow's model registry, and the aliases that say what each is for.
 
-A version's number is MLflow's; its tags hold the digest of its weights and the SHA-256 of its `version.json`, which holds
-those of its files: so a file that changes on disk is noticed.
+A version's number is MLflow's; its tags hold the digest of its weights and the SHA-256 of its `version.json`, which in
+turn holds those of its files: so a file that changes on disk is noticed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chordae.platform.calibration import read_calibration
 from chordae.platform.canaries import media_of, read_canaries
+from chordae.platform.diagnosis.temperature import read_temperature
 from chordae.platform.errors import BadInput, DamagedVersion
 from chordae.platform.files import write_atomically
 from chordae.platform.registry.version import FITTED, ModelVersion, describe, read_version, sha256
@@ -82,9 +84,8 @@ def _files(checkpoint: Path, fitted: list[str]) -> list[str]:
 
 def _fitted(checkpoint: Path, digest: str) -> list[str]:
     """Of what comes after the weights, what the checkpoint has for these very ones."""
-    found = describe(checkpoint, {"-": digest})
-    named = [CALIBRATION] if found.calibration else []
-    named += [TEMPERATURE] if found.temperature else []
+    named = [CALIBRATION] if read_calibration(checkpoint, digest) else []
+    named += [TEMPERATURE] if read_temperature(checkpoint, digest) else []
     canaries = read_canaries(checkpoint)
     if canaries is None:
         return named
@@ -98,7 +99,7 @@ def _complete(checkpoint: Path, directory: Path, files: list[str]) -> ModelVersi
     except DamagedVersion:  # all its files are copied anew then, and held against the digest below
         known = None
     listed = {} if known is None else known.files
-    later = {*files} - {*(name for name in files if "/" not in name and name not in FITTED)}
+    later = {name for name in files if "/" in name or name in FITTED}
     digests = dict(listed)
     for name in sorted({*files, *listed}, key=lambda one: (one in FITTED, one)):
         theirs = sha256(checkpoint / name) if name in files else None
