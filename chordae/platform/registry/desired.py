@@ -56,13 +56,19 @@ class Desired:
 
     def desire(self, model: str) -> Desire:
         """What the registry says of that model; where it does not answer, what it said last, with the problem."""
+        if not directory_of(self._data_dir, model, "").is_dir():  # then no version of it can be served
+            return Desire()
         path = self._path(model)
         if (known := self._known(path, self._poll_s)) is not None:
             return known
-        with _only_one(path, wait=not path.exists()) as alone:
-            if not alone:
-                return self._known(path, None) or Desire()
-            return self._known(path, self._poll_s) or self._ask(model, path)
+        try:
+            with _only_one(path, wait=not path.exists()) as alone:
+                if not alone:
+                    return self._known(path, None) or Desire()
+                return self._known(path, self._poll_s) or self._ask(model, path)
+        except OSError as error:  # a full disk must not end what is served
+            last = self._known(path, None) or Desire()
+            return last.model_copy(update={"problem": f"{path} cannot be written ({error.strerror})"})
 
     def refresh(self, model: str) -> Desire:
         """The same, asked now: for those who have just changed it."""

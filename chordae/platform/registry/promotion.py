@@ -1,7 +1,7 @@
 """Moves the aliases: which version is champion, which is on trial, which to go back to.
 
-Two aliases cannot be moved at once. So the intent is written to the ledger, then the aliases are moved, then it is marked
-done. Each step can be repeated: whoever comes next finishes what somebody was killed in the middle of.
+Two aliases cannot be moved at once. So the intent is written to the ledger, then the aliases are moved, then it is
+marked done. Each step can be repeated: whoever comes next finishes what somebody was killed in the middle of.
 """
 
 from __future__ import annotations
