@@ -27,7 +27,7 @@ def _empty() -> Path:
 
 def empty_registry(data_dir: Path) -> Path:
     """A data directory with a registry in which there is nothing."""
-    data_dir.mkdir()
+    data_dir.mkdir(parents=True)
     shutil.copy(_empty(), data_dir / "mlflow.db")
     return data_dir
 
