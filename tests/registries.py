@@ -18,9 +18,12 @@ from chordae.platform.registry.client import connect
 from chordae.platform.weights import identify
 
 
+_FOLDER = tempfile.TemporaryDirectory(prefix="mlflow")  # goes when the process ends
+
+
 @cache
 def _empty() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="mlflow")) / "mlflow.db"
+    path = Path(_FOLDER.name) / "mlflow.db"
     connect(f"sqlite:///{path}").search_registered_models()
     return path
 
