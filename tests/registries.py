@@ -17,7 +17,6 @@ from chordae.platform.diagnosis.temperature import Temperature, write_temperatur
 from chordae.platform.registry.client import connect
 from chordae.platform.weights import identify
 
-
 _FOLDER = tempfile.TemporaryDirectory(prefix="mlflow")  # goes when the process ends
 
 

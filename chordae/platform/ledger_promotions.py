@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import CheckConstraint, Index, String, select, text, update
+from sqlalchemy import CheckConstraint, Index, String, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -100,14 +100,13 @@ class PromotionLedger(Ledger):
                 ) from error
             return _noun(row)
 
-    def finish_promotion(self, promotion: Promotion) -> None:
-        """It is done."""
+    def finish_promotion(self, promotion: Promotion) -> Promotion:
+        """It is done; one that is done already stays as it is."""
         with self._transaction() as session:
-            session.execute(
-                update(PromotionRow)
-                .where(PromotionRow.id == promotion.id, PromotionRow.state == "begun")
-                .values(state="done", done_at=datetime.now(UTC))
-            )
+            row = session.get_one(PromotionRow, promotion.id)
+            if row.state == "begun":
+                row.state, row.done_at = "done", datetime.now(UTC)
+            return _noun(row)
 
     def begun_promotion(self, model: str) -> Promotion | None:
         """The one of this model that is not done."""

@@ -32,10 +32,10 @@ def test_one_promotion_a_model_is_unfinished_whoever_writes_it(url: str) -> None
         other.begin_promotion("tiny", "rollback", "1", "2", "bert", "")
     other.begin_promotion("large", "promote", None, "1", "bert", "")  # another model's is no hindrance
     assert other.begun_promotion("tiny") == begun
-    one.finish_promotion(begun)
-    assert one.begun_promotion("tiny") is None
+    done = one.finish_promotion(begun)
+    assert done.state == "done" and one.begun_promotion("tiny") is None
     again = other.begin_promotion("tiny", "rollback", "1", "2", "bert", "")
-    one.finish_promotion(begun)  # a second time: of no effect on the next
+    assert one.finish_promotion(begun) == done  # a second time: of no effect on the next
     assert other.begun_promotion("tiny") == again
     assert [(row.state, row.done_at is None) for row in one.promotions("tiny")] == [("done", False), ("begun", True)]
     one.close()

@@ -84,17 +84,13 @@ class Promotions:
     def _move(
         self, kind: PromotionKind, model: str, old: str | None, new: Registered, by: str, reason: str
     ) -> Promotion:
-        promotion = self._ledger.begin_promotion(model, kind, old, new.number, by, reason)
-        self._finish(promotion)
-        return promotion
+        return self._finish(self._ledger.begin_promotion(model, kind, old, new.number, by, reason))
 
     def _settle(self, model: str) -> Promotion | None:
         begun = self._ledger.begun_promotion(model)
-        if begun is not None:
-            self._finish(begun)
-        return begun
+        return None if begun is None else self._finish(begun)
 
-    def _finish(self, promotion: Promotion) -> None:
+    def _finish(self, promotion: Promotion) -> Promotion:
         """Move the aliases, mark it done, and let the replicas know. The same again changes nothing."""
         model, old, new = promotion.model, promotion.from_version, promotion.to_version
         if promotion.kind == "candidate":
@@ -104,8 +100,9 @@ class Promotions:
             self._models.set_alias(model, "previous", old if promotion.kind == "promote" else None)
             if self._models.aliases(model).get("candidate") == new:
                 self._models.set_alias(model, "candidate", None)
-        self._ledger.finish_promotion(promotion)
+        done = self._ledger.finish_promotion(promotion)
         Desired(self._data_dir, 1).refresh(model)
+        return done
 
     @contextmanager
     def _alone(self, model: str, settled: bool = True) -> Iterator[None]:
