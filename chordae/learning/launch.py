@@ -33,7 +33,8 @@ from chordae.learning.tracking import LOSSES, LossLog
 from chordae.learning.tracking_callback import Say
 from chordae.platform.errors import BadSettings
 from chordae.platform.files import write_atomically
-from chordae.platform.registry import TrackedRun, tracking_uri
+from chordae.platform.registry.client import tracking_uri
+from chordae.platform.registry.tracking import TrackedRun
 
 WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",

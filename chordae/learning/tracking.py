@@ -11,7 +11,7 @@ from typing import IO
 
 from chordae.platform.errors import BadSettings
 from chordae.platform.files import write_atomically
-from chordae.platform.registry import TrackedRun
+from chordae.platform.registry.tracking import TrackedRun
 
 LOSSES = "losses.jsonl"
 logger = logging.getLogger(__name__)

@@ -76,3 +76,37 @@ class Overloaded(ChordaeError):
 
     status = 503  # not 429: it is not this client that asks too much
     code = "overloaded"
+
+
+class UnknownVersion(BadInput):
+    """The registry has no such model, or no such version of it."""
+
+    status = 404
+    code = "version_not_found"
+
+
+class NotPromotable(BadInput):
+    """A version lacks what it must have before anybody is served with it."""
+
+    status = 409
+    code = "not_promotable"
+
+
+class PromotionUnderWay(BadInput):
+    """Another promotion of the same model has begun and not ended."""
+
+    status = 409
+    code = "promotion_under_way"
+
+
+class DamagedVersion(ChordaeError):
+    """A file of a registered version is missing, or is not what was registered."""
+
+    code = "damaged_version"
+
+
+class RegistryUnreachable(ChordaeError):
+    """The model registry does not answer; what was wanted last is still served."""
+
+    status = 503
+    code = "registry_unreachable"

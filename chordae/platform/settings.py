@@ -153,6 +153,12 @@ class IngestSettings(Knobs):
     lease_s: float = Field(60, gt=0, description="What a killed run had claimed is free again after this")
 
 
+class RegistrySettings(Knobs):
+    poll_s: float = Field(
+        5, gt=0, description="The registry is asked so often which version is wanted, by one process of the cluster"
+    )
+
+
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -176,6 +182,7 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = Field(default_factory=lambda: GatewaySettings(), description="The API")
     ledger: LedgerSettings = Field(default_factory=lambda: LedgerSettings(), description="What happened to every study")
     ingest: IngestSettings = Field(default_factory=lambda: IngestSettings(), description="Taking studies in")
+    registry: RegistrySettings = Field(default_factory=lambda: RegistrySettings(), description="Versions of weights")
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:

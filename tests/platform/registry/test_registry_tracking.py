@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from chordae.platform.errors import BadSettings
-from chordae.platform.registry import EXPERIMENT, TrackedRun, tracking_uri
+from chordae.platform.registry.client import tracking_uri
+from chordae.platform.registry.tracking import EXPERIMENT, TrackedRun
 
 
 def test_a_file_below_the_data_directory_unless_a_server_is_named(

@@ -1,37 +1,19 @@
 """MLflow behind a few words: which training ran, with what, and how its loss went.
 
-The only module that imports MLflow. Runs lie in an SQLite file below the data directory, or on the server that
-`MLFLOW_TRACKING_URI` names.
+Runs lie where the registry does.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from chordae.platform.errors import BadSettings
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from chordae.platform.registry.client import connect, line
 
 EXPERIMENT = "chordae"
 MOST_VALUES = 900
 """MLflow takes 1000 metrics a call."""
-# MLflow reads these when it is imported: no usage statistics, and a server that does not answer fails within a minute.
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
-
-
-def tracking_uri(data_dir: Path) -> str:
-    """Where runs are recorded: `MLFLOW_TRACKING_URI`, or `mlflow.db` below the data directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{data_dir.resolve() / 'mlflow.db'}"
 
 
 class TrackedRun:
@@ -46,11 +28,11 @@ class TrackedRun:
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client = _client(uri)
+            self._client = connect(uri)
             self.id = self._found(name, key) or self._new(name, key, parameters or {})
         except (MlflowException, OSError) as error:
             raise BadSettings(
-                f"runs cannot be recorded at {uri.rsplit('@', 1)[-1]}", f"check MLFLOW_TRACKING_URI ({_line(error)})"
+                f"runs cannot be recorded at {uri.rsplit('@', 1)[-1]}", f"check MLFLOW_TRACKING_URI ({line(error)})"
             ) from error
 
     def _found(self, name: str, key: str) -> str | None:
@@ -90,23 +72,8 @@ class TrackedRun:
             for first in range(0, len(points), MOST_VALUES):
                 self._client.log_batch(self.id, metrics=points[first : first + MOST_VALUES])
         except (MlflowException, OSError) as error:
-            raise BadSettings("the loss could not be recorded", f"is the tracking server up? {_line(error)}") from error
+            raise BadSettings("the loss could not be recorded", f"is the tracking server up? {line(error)}") from error
 
     def finish(self, status: str = "FINISHED") -> None:
         """Close the run: FINISHED, FAILED or KILLED."""
         self._client.set_terminated(self.id, status)
-
-
-def _client(uri: str) -> MlflowClient:
-    for variable, value in _ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    from mlflow import MlflowClient
-
-    return MlflowClient(uri, uri)
-
-
-def _line(error: Exception) -> str:
-    """The first line, without the user and password of a URL in it."""
-    return re.sub(r"//[^/@\s]+@", "//", str(error).strip().split("\n")[0])[:200]

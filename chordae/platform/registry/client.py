@@ -1,0 +1,57 @@
+"""MLflow's client, and its errors in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chordae.platform.errors import RegistryUnreachable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow reads these when it is imported: no usage statistics, and a server that does not answer fails within a minute.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+
+
+def tracking_uri(data_dir: Path) -> str:
+    """Where runs and versions are recorded: `MLFLOW_TRACKING_URI`, or `mlflow.db` below the data directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{data_dir.resolve() / 'mlflow.db'}"
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the tracking server and model registry at that URI; an SQLite file is made if there is none."""
+    for variable, value in _ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri, uri)
+
+
+@contextmanager
+def reached(uri: str) -> Iterator[None]:
+    """MLflow's own errors as one of the project's. Raises RegistryUnreachable."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise RegistryUnreachable(
+            f"the registry at {uri.rsplit('@', 1)[-1]} does not answer ({line(error)})",
+            "check MLFLOW_TRACKING_URI, that its server is up and its disk not full",
+        ) from error
+
+
+def line(error: Exception) -> str:
+    """The first line, without the user and password of a URL in it."""
+    return re.sub(r"//[^/@\s]+@", "//", str(error).strip().split("\n")[0])[:200]

@@ -1,0 +1,117 @@
+"""What is wanted is read by one for all, and stays what it was while the registry is away."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from registries import checkpoint, empty_registry
+
+from chordae.platform.errors import RegistryUnreachable
+from chordae.platform.registry.desired import Desired
+from chordae.platform.registry.models import Models
+from chordae.platform.wanted import Wanted
+from chordae.platform.weights import identify
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return empty_registry(tmp_path / "var")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every read of aliases."""
+    reads: list[str] = []
+    whole: Callable[[Models, str], object] = Models.aliases
+    monkeypatch.setattr(Models, "aliases", lambda self, model: reads.append(model) or whole(self, model))
+    return reads
+
+
+def grow_old(data_dir: Path, seconds: float = 60) -> None:
+    """As if the registry had been asked so long ago."""
+    then = time.time() - seconds
+    os.utime(data_dir / "wanted" / "tiny.json", (then, then))
+
+
+def away(*_: object) -> None:
+    raise RegistryUnreachable("the registry does not answer", "check it")
+
+
+def test_where_nothing_is_registered_the_settings_decide_and_the_registry_is_not_asked(
+    data_dir: Path, asked: list[str]
+) -> None:
+    assert Desired(data_dir, 5).wanted("tiny") is None
+    assert asked == []
+
+
+def test_the_champion_is_wanted_with_its_digest_and_directory_and_the_candidate_is_told(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    models, made = Models(data_dir), [checkpoint(tmp_path, seed) for seed in (1, 2)]
+    versions = [models.register(one) for one in made]
+    assert Desired(data_dir, 5).wanted("tiny") is None  # registered is not promoted
+    models.set_alias("tiny", "champion", "2")  # as by another machine
+    models.set_alias("tiny", "candidate", "1")
+    assert Desired(data_dir, 5).wanted("tiny") is None  # asked a moment ago
+    grow_old(data_dir)
+    desired, digest = Desired(data_dir, 5), identify(made[1]).digest
+    assert desired.wanted("tiny") == Wanted("tiny", "2", digest, data_dir / "versions" / "tiny" / digest)
+    assert desired.candidate("tiny") == versions[0].wanted
+    models.set_alias("tiny", "candidate", None)
+    grow_old(data_dir)
+    assert desired.candidate("tiny") is None
+
+
+def test_many_replicas_ask_the_registry_once_each_interval(data_dir: Path, tmp_path: Path, asked: list[str]) -> None:
+    Models(data_dir).register(checkpoint(tmp_path, 1))
+    asked.clear()
+    replicas = [Desired(data_dir, 5) for _ in range(20)]
+    for _ in range(3):
+        assert [one.wanted("tiny") for one in replicas] == [None] * 20
+    assert asked == ["tiny"]
+    grow_old(data_dir)
+    assert [one.wanted("tiny") for one in replicas] == [None] * 20
+    assert asked == ["tiny"] * 2
+    grow_old(data_dir, -3600)  # written before the clock was put back
+    replicas[0].wanted("tiny")
+    assert asked == ["tiny"] * 3
+
+
+def test_while_the_registry_is_away_what_was_wanted_stays_and_it_is_said(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = Models(data_dir)
+    version = models.register(checkpoint(tmp_path, 1))
+    models.set_alias("tiny", "champion", "1")
+    assert Desired(data_dir, 5).desire("tiny").problem == ""
+    grow_old(data_dir)
+    with monkeypatch.context() as patch:
+        patch.setattr(Models, "aliases", away)
+        assert Desired(data_dir, 5).wanted("tiny") == version.wanted
+        assert "does not answer" in Desired(data_dir, 5).desire("tiny").problem
+        (data_dir / "wanted" / "tiny.json").write_text("{")  # nor does a damaged file stop anything
+        assert Desired(data_dir, 5).wanted("tiny") is None
+        assert "does not answer" in Desired(data_dir, 5).desire("tiny").problem
+    grow_old(data_dir)
+    assert Desired(data_dir, 5).wanted("tiny") == version.wanted
+    assert Desired(data_dir, 5).desire("tiny").problem == ""
+
+
+def test_a_disk_that_takes_nothing_more_stops_nothing(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    models = Models(data_dir)
+    version = models.register(checkpoint(tmp_path, 1))
+    models.set_alias("tiny", "champion", "1")
+    Desired(data_dir, 5).wanted("tiny")
+    grow_old(data_dir)
+    monkeypatch.setattr("chordae.platform.registry.desired.write_atomically", full)
+    assert Desired(data_dir, 5).wanted("tiny") == version.wanted
+    assert "No space left" in Desired(data_dir, 5).desire("tiny").problem
