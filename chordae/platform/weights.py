@@ -15,8 +15,11 @@ from chordae.platform.schemas import Modality, WeightsVersion
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
 TEMPERATURE = "temperature.json"
+CANARIES = "canaries.json"
+VERSION = "version.json"
 VIDEO_PROCESSOR = "video_preprocessor_config.json"
 HUB = "hf://"
+_ABOUT_THE_WEIGHTS = {"README.md", MANIFEST, CALIBRATION, TEMPERATURE, CANARIES, VERSION}
 
 
 class Manifest(BaseModel):
@@ -107,13 +110,13 @@ def identify(checkpoint: Path) -> WeightsVersion:
     """Name, version and digest.
 
     The digest is SHA-256 over how the model wants its pictures and the sorted (name, SHA-256) of every file but the
-    model card, the manifest, whose other facts change no answer, and what is fitted to the digest: calibration and
-    temperature.
+    model card, the manifest, whose other facts change no answer, and what is fitted to the digest or says more of it:
+    calibration, temperature, canary probes, the registry's `version.json`.
     """
     manifest = read_manifest(checkpoint)
     whole = hashlib.sha256(f"{manifest.layout} {manifest.picture}\n".encode())
     for path in sorted(checkpoint.iterdir()):
-        if path.is_file() and path.name not in ("README.md", MANIFEST, CALIBRATION, TEMPERATURE):
+        if path.is_file() and path.name not in _ABOUT_THE_WEIGHTS:
             with path.open("rb") as file:
                 whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return WeightsVersion(name=manifest.name, version=manifest.version, digest=whole.hexdigest())
