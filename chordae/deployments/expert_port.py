@@ -30,6 +30,11 @@ class ExpertReplica(Expert):
         super().__init__(modality, settings)
         await self.start()
 
+    @api.get("/health", response_model=None)
+    async def health(self) -> dict[str, Any]:
+        """Which version is served; 503 while another is wanted that has not been tried."""
+        return await self.readiness()
+
     @api.get("/v1/models", response_model=None, responses={200: {"model": ModelList}})
     async def models(self) -> dict[str, Any]:
         """This expert alone."""

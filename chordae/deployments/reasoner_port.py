@@ -29,6 +29,11 @@ class ReasonerReplica(Reasoner):
         self._media_dir = settings.media_dir
         await self.start()
 
+    @api.get("/health", response_model=None)
+    async def health(self) -> dict[str, Any]:
+        """Which version is served; 503 while another is wanted that has not been tried."""
+        return await self.readiness()
+
     @api.get("/v1/models", response_model=None, responses={200: {"model": ModelList}})
     async def models(self) -> dict[str, Any]:
         """The reasoner alone."""

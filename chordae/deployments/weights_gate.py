@@ -28,13 +28,17 @@ class WeightsGate:
         """How many answers are being given."""
         return self._inside
 
+    def check(self) -> None:
+        """Raises what `break_off` was given."""
+        if self._broken is not None:
+            raise self._broken
+
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
         """Hold the gate for one answer. Raises what `break_off` was given."""
         while not self._open.is_set():  # it may have closed again before a waiting answer had its turn
             await self._open.wait()
-        if self._broken is not None:
-            raise self._broken
+        self.check()
         self._inside += 1
         self._empty.clear()
         try:
