@@ -38,5 +38,5 @@ def pack_tied_head(model: Any, config: Any) -> None:
     tied = any(getattr(one, "tie_word_embeddings", False) for one in (config, config.get_text_config()))
     language = model.get_language_model() if hasattr(model, "get_language_model") else model
     head = getattr(language, "lm_head", None)
-    if tied and hasattr(head, "quant_method"):
+    if tied and head is not None and hasattr(head, "quant_method"):  # in a pipeline the last stage alone has it
         head.quant_method.process_weights_after_loading(head)
