@@ -33,7 +33,8 @@ def register(directory: Path, model: str, version: str, probes: Sequence[CanaryP
     later = {VERSION, CANARIES, "README.md"}
     files = [path for path in sorted(directory.iterdir()) if path.is_file() and path.name not in later]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (directory / VERSION).write_text(json.dumps({"files": digests, "metrics": {}}))
+    told = [probe.model_dump(mode="json") for probe in probes]
+    (directory / VERSION).write_text(json.dumps({"files": digests, "canaries": told}))
     return Wanted(model, version, identify(directory).digest, directory)
 
 

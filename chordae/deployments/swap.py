@@ -72,7 +72,9 @@ class Swap:
         try:
             await self._gate.close(self._drain_s)
         except StillAnswering as error:
-            return SwapReport(outcome="postponed", problem=str(error), code=error.code, **versions)
+            waited = time.monotonic() - began
+            told = {"closed_s": waited, "drain_s": waited, "problem": str(error), "code": error.code}
+            return SwapReport(outcome="postponed", **told, **versions)
         drained = time.monotonic() - began
         outcome: Outcome = "broken"
         try:
@@ -87,9 +89,15 @@ class Swap:
                 self._gate.break_off(_broken(old))
             else:
                 self._gate.open()
-        told = {"problem": "" if problem is None else str(problem), "code": "" if problem is None else problem.code}
-        closed_s = time.monotonic() - began
-        return SwapReport(outcome=outcome, closed_s=closed_s, drain_s=drained, worst=worst, **told, **versions)
+        return SwapReport(
+            outcome=outcome,
+            closed_s=time.monotonic() - began,
+            drain_s=drained,
+            worst=worst,
+            problem="" if problem is None else str(problem),
+            code="" if problem is None else problem.code,
+            **versions,
+        )
 
     async def prove(self, version: Loaded) -> tuple[ChordaeError | None, float | None]:
         """Replay the canary probes of what the engine holds. Returns what is wrong, and the largest difference."""
