@@ -68,9 +68,11 @@ async def test_two_hundred_questions_during_twenty_swaps_none_fails_and_none_mix
     versions = [version_of(tmp_path, value) for value in (1, 2)]
     answers: list[tuple[str, set[str]]] = []
     after_opening: list[bool] = []
+    swapped = 0
 
     async def ask(number: int) -> None:
-        await asyncio.sleep(0.002 * (number % 97))
+        while swapped < number // 10:
+            await asyncio.sleep(0.001)
         least = expert._loaded.weights.version
         if number % 3 == 0:
             told = [said(answer) async for _, answer in expert.chat_together([QUESTION] * 5, f"r{number}")]
@@ -86,8 +88,10 @@ async def test_two_hundred_questions_during_twenty_swaps_none_fails_and_none_mix
         after_opening.append(least == answers[-1][0])
 
     async def swap() -> None:
+        nonlocal swapped
         for turn in range(20):
             report = await expert._versions.change(versions[turn % 2])
+            swapped += 1
             assert report.outcome == "swapped", report
             assert said(await expert.chat(QUESTION, f"s{turn}")) == (str(turn % 2 + 1), {f"v{turn % 2 + 1}"})
 

@@ -20,7 +20,7 @@ def test_largest_numbers_pass_and_what_is_none_is_found_wherever_it_lies(
 ) -> None:
     monkeypatch.setattr(tensors, "CHUNK", 64)
     largest = torch.finfo(dtype).max
-    sound = torch.tensor([largest, -largest, 0.0, 1.0] * 50).to(dtype)
+    sound = torch.tensor([largest, -largest, 0.0, 1.0] * 50, dtype=torch.float64).to(dtype)
     bad = {"sound": sound}
     for place in (0, 77, 199):
         for name, value in {"nan": torch.nan, "inf": torch.inf, "-inf": -torch.inf}.items():
