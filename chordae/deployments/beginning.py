@@ -40,8 +40,8 @@ def begin(own: Path, desired: Desired | None) -> Beginning:
         if wanted is None:
             return Beginning(look_at(own), own)
         found = check_version(wanted)
-        if (manifest.kind, manifest.modality) != (found.manifest.kind, found.manifest.modality):
-            problem = f"version {wanted.version} of {wanted.model} is for another kind of study"
+        if any(getattr(manifest, one) != getattr(found.manifest, one) for one in ("name", "kind", "modality")):
+            problem = f"version {wanted.version} of {wanted.model} says that it is another model"
             raise VersionRefused(problem, "promote another")
         return Beginning(found, own, wanted)
     except ChordaeError as error:
