@@ -73,8 +73,8 @@ class Swap:
             await self._gate.close(self._drain_s)
         except StillAnswering as error:
             waited = time.monotonic() - began
-            told = {"closed_s": waited, "drain_s": waited, "problem": str(error), "code": error.code}
-            return SwapReport(outcome="postponed", **told, **versions)
+            told = {"problem": str(error), "code": error.code}
+            return SwapReport(outcome="postponed", closed_s=waited, drain_s=waited, **told, **versions)
         drained = time.monotonic() - began
         outcome: Outcome = "broken"
         try:
