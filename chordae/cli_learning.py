@@ -99,6 +99,17 @@ def train_ma_grpo(config: Recipe, output: Checkpoint = None, resume: Resume = Tr
     run("ma-grpo", config, output, resume)
 
 
+@train.command("canaries")
+def train_canaries(
+    checkpoints: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Directories of ours.")],
+) -> None:
+    """Compute a checkpoint's canary probes with training's own code: what whoever serves it must get from it."""
+    from chordae.learning.checkpoint import add_probes
+
+    for directory in checkpoints:
+        out.print(f"{add_probes(directory)} canary probes beside {directory}", markup=False)
+
+
 @train.command("plan")
 def train_plan(config: Recipe) -> None:
     """What a run of a large model needs of each GPU, counted on the meta device; refused where it does not fit."""

@@ -64,7 +64,7 @@ def make_cohort(
         tell(done + more)
 
 
-def in_processes(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> Iterator[int]:
+def in_processes(work: Callable[..., object], tasks: Sequence[tuple[Any, ...]]) -> Iterator[int]:
     """Do the tasks, one process a core; yields how many are done. The first that fails ends all, with its error."""
     pool = ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
     try:

@@ -7,33 +7,64 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
+from chordae.deployments.beginning import Beginning
+from chordae.deployments.loaded import Loaded
 from chordae.deployments.openai_api import media_ids
+from chordae.deployments.reconcile import Desired
+from chordae.deployments.versions import Versions
 from chordae.platform.engine import ChatEngine
 from chordae.platform.errors import BadInput, ExpertUnavailable
 from chordae.platform.settings import ExpertSettings, Settings
 from chordae.platform.telemetry import keep_requests_out_of_logs
-from chordae.platform.weights import identify, read_manifest
+from chordae.platform.weights import Manifest
 
 
 class ChatModel:
-    """The base of `Expert` and `Reasoner`."""
+    """The base of `Expert` and `Reasoner`.
 
-    def __init__(self, settings: Settings, wanted: ExpertSettings, checkpoint: Path, engine: ChatEngine) -> None:
+    Every answer goes through one gate, its probes with it, so that it is all of one version of the weights.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        wanted: ExpertSettings,
+        beginning: Beginning,
+        engine: ChatEngine,
+        desired: Desired | None = None,
+    ) -> None:
         keep_requests_out_of_logs()
         self._engine, self._longest_answer = engine, wanted.max_answer_tokens
         self._keeps_media = wanted.engine.processor_cache_gib > 0
         self._longest_question = settings.gateway.max_question_characters
         self._settings_digest = settings.digest()
-        self._manifest = read_manifest(checkpoint)
-        self._weights = identify(checkpoint)
+        self._versions = Versions(engine, beginning, desired, settings.swap, wanted.engine.dtype)
+
+    @property
+    def _loaded(self) -> Loaded:
+        return self._versions.loaded
+
+    @property
+    def _manifest(self) -> Manifest:
+        return self._loaded.manifest
 
     async def start(self) -> None:
-        """Load the engine."""
+        """Load the engine, and from then on the version that is wanted."""
         await self._engine.start()
+        await self._versions.start()
+
+    async def readiness(self) -> dict[str, Any]:
+        """What is served and what is wanted; raises ExpertUnavailable while it is behind and need not be."""
+        await self.check_health()
+        state = self._versions.state()
+        if not state["ready"]:
+            problem = f"{self._manifest.name} is behind: version {state['wanted']['version']} is wanted"
+            raise ExpertUnavailable(problem, "it answers with the version before; wait")
+        return state
 
     async def describe(self) -> dict[str, Any]:
         """The model card of OpenAI's `/v1/models`, with the weights' digest."""
@@ -42,12 +73,17 @@ class ChatModel:
             "object": "model",
             "created": 0,
             "owned_by": "chordae",
-            "chordae": {"weights": self._weights.model_dump(), **self._described()},
+            "chordae": {
+                "weights": self._loaded.weights.model_dump(),
+                **self._described(),
+                "swap": self._versions.state(),
+            },
         }
 
     async def chat(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         """One chat completion. Raises BadInput, UnknownMedia or ExpertUnavailable; never answers with nothing."""
-        return await self._answer(self._prepare(request, request_id), request)
+        async with self._versions.passing():
+            return await self._answer(self._prepare(request, request_id), request)
 
     async def _answer(self, prepared: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         return self._told(await self._engine.chat(prepared), request, prepared["request_id"])
@@ -71,6 +107,13 @@ class ChatModel:
 
         Raises as `chat` does. The first is told before another's failure is raised: it can be used without them.
         """
+        async with self._versions.passing(), aclosing(self._together(requests, request_id)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _together(
+        self, requests: list[dict[str, Any]], request_id: str
+    ) -> AsyncGenerator[tuple[int, dict[str, Any]]]:
         ids = [request_id, *(f"{request_id}-{index}" for index in range(1, len(requests)))]
         lead = await self._engine.open(self._prepare(requests[0], ids[0]))  # if refused, the others are not asked
         tasks = {asyncio.create_task(self._gathered(lead, requests[0], request_id)): 0}
@@ -120,6 +163,11 @@ class ChatModel:
 
         Raises as `chat` does; an empty answer shows only at its end.
         """
+        async with self._versions.passing(), aclosing(self._streamed(request, request_id)) as events:
+            async for event in events:
+                yield event
+
+    async def _streamed(self, request: dict[str, Any], request_id: str) -> AsyncGenerator[str]:
         events = await self._engine.open(self._prepare(request, request_id))
         first = await anext(events)  # errors in the request surface here, before anything was sent
         yield json.dumps(self._provenance(request, request_id))
@@ -133,20 +181,22 @@ class ChatModel:
 
     async def check_health(self) -> None:
         """Ray Serve replaces the replica when this raises."""
+        self._versions.check()
         await self._engine.check_health()
 
     def stop(self) -> None:
         """End the engine's processes; a replica's end with it."""
+        self._versions.stop()
         self._engine.stop()
 
     def __del__(self) -> None:
-        if hasattr(self, "_engine"):  # not where the constructor refused the settings
+        if hasattr(self, "_versions"):  # not where the constructor refused the settings
             self.stop()
 
     def _provenance(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         return {
             "request_id": request_id,
-            "weights": [self._weights.model_dump()],
+            "weights": [self._loaded.weights.model_dump()],
             **self._answered(),
             "media": media_ids(request),
             "settings_digest": self._settings_digest,

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from chordae.deployments.beginning import begin
 from chordae.deployments.chat_model import ChatModel
 from chordae.deployments.openai_api import is_media, media_id_of
-from chordae.platform.calibration import read_calibration
+from chordae.deployments.reconcile import Desired
 from chordae.platform.engine import ChatEngine, Engine
 from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.media import MediaStore
@@ -22,7 +23,10 @@ from chordae.platform.weights import fetch_checkpoint, read_manifest
 class Expert(ChatModel):
     """The callable behind the deployment; tests give it an engine of their own."""
 
-    def __init__(self, modality: Modality, settings: Settings, engine: ChatEngine | None = None) -> None:
+    def __init__(
+        self, modality: Modality, settings: Settings, engine: ChatEngine | None = None, desired: Desired | None = None
+    ) -> None:
+        """`desired` says which version is wanted; none: the settings' checkpoint, for ever."""
         wanted = settings.experts[modality]
         self._modality = modality
         self._media = MediaStore(settings.media_dir)
@@ -31,16 +35,17 @@ class Expert(ChatModel):
         if manifest.kind is not None or manifest.modality not in (None, modality):
             problem = f"{manifest.name} is {_who(manifest.kind, manifest.modality)}, not for {modality}"
             raise BadSettings(problem, f"set experts.{modality}.model to another checkpoint")
-        engine = engine or Engine(checkpoint, manifest.name, wanted.engine, self._media.directory, KIND_OF[modality])
-        super().__init__(settings, wanted, checkpoint, engine)
-        fitted = read_calibration(checkpoint, self._weights.digest)
-        self._gate = None if fitted is None else {"alpha": fitted.alpha, "threshold": fitted.threshold}
+        began = begin(checkpoint, desired)
+        start_from = began.loaded.directory
+        engine = engine or Engine(start_from, manifest.name, wanted.engine, self._media.directory, KIND_OF[modality])
+        super().__init__(settings, wanted, began, engine, desired)
 
     def _described(self) -> dict[str, Any]:
         return {"modality": self._modality, "picture": self._manifest.picture}
 
     def _answered(self) -> dict[str, Any]:
-        return {"gate": self._gate}
+        fitted = self._loaded.calibration
+        return {"gate": None if fitted is None else {"alpha": fitted.alpha, "threshold": fitted.threshold}}
 
     def _with_file(self, part: dict[str, Any], read: bool) -> dict[str, Any]:
         if not is_media(part):

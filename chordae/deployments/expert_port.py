@@ -17,6 +17,7 @@ from chordae.deployments.openai_api import ChatRequest
 from chordae.deployments.openapi_document import COMPLETION, ModelList, json_body
 from chordae.deployments.uploads import UploadStore
 from chordae.deployments.web import expert_answer, new_api, read_question
+from chordae.platform.registry.desired import Desired
 from chordae.platform.schemas import Modality
 from chordae.platform.settings import Settings
 
@@ -27,8 +28,13 @@ class ExpertReplica(Expert):
     """`Expert` with its engine loaded, on HTTP: a replica is ready once this constructor returns."""
 
     async def __init__(self, modality: Modality, settings: Settings) -> None:  # type: ignore[misc]
-        super().__init__(modality, settings)
+        super().__init__(modality, settings, desired=Desired(settings.data_dir, settings.swap.poll_s))
         await self.start()
+
+    @api.get("/health", response_model=None)
+    async def health(self) -> dict[str, Any]:
+        """Which version is served; 503 while another is wanted that has not been tried."""
+        return await self.readiness()
 
     @api.get("/v1/models", response_model=None, responses={200: {"model": ModelList}})
     async def models(self) -> dict[str, Any]:

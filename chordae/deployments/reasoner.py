@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chordae.deployments.beginning import begin
 from chordae.deployments.chat_model import ChatModel
+from chordae.deployments.reconcile import Desired
 from chordae.platform.diagnosis.category import Language
 from chordae.platform.diagnosis.diagnosis import Diagnosis
 from chordae.platform.diagnosis.examine import Problem
 from chordae.platform.diagnosis.reasoning import ReasonerEngine, Reasoning
 from chordae.platform.diagnosis.record import CmrRecord
-from chordae.platform.diagnosis.temperature import read_temperature
 from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.settings import Settings
 from chordae.platform.text_engine import TextEngine
@@ -26,9 +27,13 @@ class Reasoner(ChatModel):
     """The callable behind the deployment; tests give it an engine of their own."""
 
     def __init__(
-        self, settings: Settings, engine: ReasonerEngine | None = None, patience_s: float | None = None
+        self,
+        settings: Settings,
+        engine: ReasonerEngine | None = None,
+        patience_s: float | None = None,
+        desired: Desired | None = None,
     ) -> None:
-        """`patience_s` for one record; none: as long as an expert may take."""
+        """`patience_s` for one record; none: as long as an expert may take. `desired` as an expert's."""
         wanted = settings.reasoner
         if wanted is None:
             raise BadSettings("there is no reasoner in the settings", "add one under `reasoner`")
@@ -37,28 +42,35 @@ class Reasoner(ChatModel):
         if manifest.modality is not None:
             problem = f"{manifest.name} is an expert for {manifest.modality}, not a reasoner"
             raise BadSettings(problem, "set reasoner.model to another checkpoint")
-        engine = engine or TextEngine(checkpoint, manifest.name, wanted.engine)
-        super().__init__(settings, wanted, checkpoint, engine)
-        fitted = read_temperature(checkpoint, self._weights.digest)
-        self._reasoning = Reasoning(
-            engine=engine,
-            weights=self._weights,
-            settings_digest=self._settings_digest,
-            context=wanted.engine.max_model_len,
-            longest=wanted.max_answer_tokens,
-            timeout_s=patience_s or settings.orchestrator.expert_timeout_s,
-            temperature=None if fitted is None else fitted.temperature,
-        )
+        began = begin(checkpoint, desired)
+        self._thinker = engine or TextEngine(began.loaded.directory, manifest.name, wanted.engine)
+        super().__init__(settings, wanted, began, self._thinker, desired)
+        self._context = wanted.engine.max_model_len
+        self._patience_s = patience_s or settings.orchestrator.expert_timeout_s
 
     async def diagnose(
         self, record: CmrRecord, language: Language | None, request_id: str, noticed: Sequence[Problem] = ()
     ) -> Diagnosis:
         """The diagnosis of one record. Raises as `Reasoning.diagnose` does."""
-        return await self._reasoning.diagnose(record, language, request_id, noticed)
+        async with self._versions.passing():
+            return await self._reasoning().diagnose(record, language, request_id, noticed)
+
+    def _reasoning(self) -> Reasoning:
+        fitted = self._loaded.temperature
+        return Reasoning(
+            engine=self._thinker,
+            weights=self._loaded.weights,
+            settings_digest=self._settings_digest,
+            context=self._context,
+            longest=self._longest_answer,
+            timeout_s=self._patience_s,
+            temperature=None if fitted is None else fitted.temperature,
+        )
 
     def _described(self) -> dict[str, Any]:
-        temperature = self._reasoning.temperature
-        return {"kind": "reasoner", "temperature": temperature or 1.0, "calibrated": temperature is not None}
+        fitted = self._loaded.temperature
+        temperature = 1.0 if fitted is None else fitted.temperature
+        return {"kind": "reasoner", "temperature": temperature, "calibrated": fitted is not None}
 
     def _answered(self) -> dict[str, Any]:
         return {}

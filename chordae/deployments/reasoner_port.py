@@ -16,6 +16,7 @@ from chordae.deployments.openapi_document import COMPLETION, ModelList, json_bod
 from chordae.deployments.reasoner import Reasoner
 from chordae.deployments.uploads import UploadStore
 from chordae.deployments.web import expert_answer, new_api, read_question
+from chordae.platform.registry.desired import Desired
 from chordae.platform.settings import REASONER, Settings
 
 api = new_api()
@@ -25,9 +26,14 @@ class ReasonerReplica(Reasoner):
     """`Reasoner` with its engine loaded, on HTTP: a replica is ready once this constructor returns."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]
-        super().__init__(settings)
+        super().__init__(settings, desired=Desired(settings.data_dir, settings.swap.poll_s))
         self._media_dir = settings.media_dir
         await self.start()
+
+    @api.get("/health", response_model=None)
+    async def health(self) -> dict[str, Any]:
+        """Which version is served; 503 while another is wanted that has not been tried."""
+        return await self.readiness()
 
     @api.get("/v1/models", response_model=None, responses={200: {"model": ModelList}})
     async def models(self) -> dict[str, Any]:

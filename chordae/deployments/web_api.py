@@ -20,7 +20,7 @@ from chordae.deployments.openapi_document import CHUNKS, FILE, Health
 from chordae.deployments.served import Served
 from chordae.deployments.videos import VERSION, prepare_video
 from chordae.deployments.web import known
-from chordae.platform.errors import BadInput
+from chordae.platform.errors import BadInput, ExpertUnavailable
 from chordae.platform.schemas import KIND_OF, NAME_OF, Kind, Media, Modality
 
 router = APIRouter(prefix="/web/{modality}", tags=["web API of one expert"])
@@ -62,8 +62,10 @@ class WebApi(Served):
 
     @router.get("/health")
     async def web_health(self, modality: Modality) -> Health:
-        """Answers while the expert does."""
-        await self._card(modality)
+        """Answers while the expert does and is not behind the version that is wanted."""
+        card = await self._card(modality)
+        if not card["chordae"].get("swap", {}).get("ready", True):
+            raise ExpertUnavailable(f"the {NAME_OF[modality]} expert is behind: another version is wanted", "wait")
         return Health(status="ok")
 
     @router.post("/upload")

@@ -28,7 +28,9 @@ def transformers_generate(
     def generate(asked: Sequence[Asked]) -> list[str]:
         answers: list[str] = []
         for first in range(0, len(asked), batch):
-            inputs = _left_padded([_prompt(tokenizer, view, *one) for one in asked[first : first + batch]], tokenizer)
+            inputs = padded_inputs(
+                [media_row(tokenizer, view, *one) for one in asked[first : first + batch]], tokenizer
+            )
             inputs = {name: value.to(model.device) for name, value in inputs.items()}
             with torch.inference_mode():
                 output = model.generate(
@@ -64,7 +66,8 @@ def transformers_choose(model: Any, tokenizer: Any, view: View) -> Choose:
     return choose
 
 
-def _prompt(tokenizer: Any, view: View, question: str, media: Path | None) -> Row:
+def media_row(tokenizer: Any, view: View, question: str, media: Path | None) -> Row:
+    """A question's tokens up to where the answer starts, and what is seen with it."""
     system = SYSTEM_PROMPTS[view.modality]
     if media is None:
         return Row(tokenizer.encode(prompt_text(question, system=system), add_special_tokens=False), [])
@@ -74,7 +77,7 @@ def _prompt(tokenizer: Any, view: View, question: str, media: Path | None) -> Ro
     return Row(tokenizer.encode(text, add_special_tokens=False), [], patches, grid, seen.seconds, video)
 
 
-def _left_padded(rows: Sequence[Row], tokenizer: Any) -> dict[str, Tensor]:
+def padded_inputs(rows: Sequence[Row], tokenizer: Any) -> dict[str, Tensor]:
     """Prompts padded at the start, so that all answers begin at the same place."""
     length = -(-max(len(row.ids) for row in rows) // LENGTH_STEP) * LENGTH_STEP
     padding = [length - len(row.ids) for row in rows]

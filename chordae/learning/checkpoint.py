@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from chordae.learning import reasoner
+from chordae.learning.canary_probes import write_probes
 from chordae.learning.nano import SPECIAL_TOKENS, build_config, build_model, save_checkpoint
 from chordae.learning.run_config import Run
 from chordae.platform.errors import BadInput, BadSettings
@@ -190,12 +191,18 @@ def write(model: Any, tokenizer: Any, config: Run, output: Path, manifest: Mappi
         save_checkpoint(model, tokenizer, staged, config.modality or "ecg", config.size or (336, 224), config.frames)
     write_atomically(staged / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     (staged / MANIFEST).chmod(0o644)
+    write_probes(model, tokenizer, manifest, staged)
     if (output / "README.md").is_file():
         shutil.copy(output / "README.md", staged / "README.md")
     if output.exists():
         output.rename(previous(output))
     staged.rename(output)
     shutil.rmtree(previous(output), ignore_errors=True)
+
+
+def add_probes(directory: Path) -> int:
+    """Compute the canary probes of a checkpoint that has none, or others; returns how many. Weights as `load_model`."""
+    return write_probes(load_model(directory).eval(), load_tokenizer(directory), manifest_of(directory), directory)
 
 
 def previous(output: Path) -> Path:

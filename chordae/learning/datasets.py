@@ -105,14 +105,13 @@ def make_dataset(
     }
     if mark.is_file() and json.loads(mark.read_text()) != about:
         raise BadInput(f"{output} holds another dataset", "name another directory, or delete it")
-    for part in ("media", "parts"):
-        (output / part).mkdir(parents=True, exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     write_atomically(mark, json.dumps(about, indent=1).encode())
     everyone = [(one, number) for one in config.members for number in range(1, one.patients + 1)]
     wanted = [(one, number) for one, number in everyone if not _part(output, one, number).is_file()]
     tell(len(everyone) - len(wanted))
     tasks = [(sites[one.site], one, number, config.modalities, config.label_noise, output) for one, number in wanted]
-    for done in in_processes(_prepare, tasks):
+    for done in in_processes(prepare_patient, tasks):
         tell(len(everyone) - len(wanted) + done)
     samples = [sample for one, number in everyone for sample in read_rows(_part(output, one, number), Sample)]
     write_rows(output / SAMPLES, samples)
@@ -145,10 +144,12 @@ def _part(output: Path, members: Members, number: int) -> Path:
     return output / "parts" / f"{members.site}-{members.seed}-{number:06d}.jsonl"
 
 
-def _prepare(
+def prepare_patient(
     site: SiteProfile, members: Members, number: int, modalities: tuple[Modality, ...], noisy: bool, output: Path
-) -> None:
-    """One patient: files, preprocessing, media, rows."""
+) -> list[Sample]:
+    """One patient: files, preprocessing, media and rows below `output`."""
+    for part in ("media", "parts"):
+        (output / part).mkdir(parents=True, exist_ok=True)
     samples = []
     with tempfile.TemporaryDirectory() as scratch:
         make_patient(site, members.seed, number, Path(scratch), modalities)
@@ -184,6 +185,7 @@ def _prepare(
                     output / "media" / f"{digest}.json", json.dumps({"clips": clips}).encode(), durable=False
                 )
     write_rows(_part(output, members, number), samples)
+    return samples
 
 
 def _clips(study: Path, views: dict[str, str]) -> list[dict[str, object]]:

@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import save_file
 
 from chordae.learning.rollout import Sampled, Sampling
+from chordae.platform.engine import Continuation
 from chordae.platform.settings import EngineSettings
-from chordae.platform.text_engine import Continuation, TextEngine
+from chordae.platform.text_engine import TextEngine
 
 SEEDS = 2**31
 WEIGHTS = "model.safetensors"

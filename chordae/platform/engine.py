@@ -1,14 +1,17 @@
 """vLLM behind one class: an OpenAI chat request in, an OpenAI chat answer out.
 
-With `text_engine`, which speaks tokens, the only module that imports vLLM. It knows nothing of Serve, media ids,
-probing or patients: pictures and videos arrive as `file:` URLs below the media directory it was given. The CPU and the
-CUDA build differ only in settings.
+With `text_engine`, which speaks tokens, and `vllm_worker`, which vLLM's processes run, the only module that imports
+vLLM. It knows nothing of Serve, media ids, probing or patients: pictures and videos arrive as `file:` URLs below the
+media directory it was given. The CPU and the CUDA build differ only in settings.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +31,19 @@ _ENVIRONMENT = {
 }
 
 
+_WORKER = "chordae.platform.vllm_worker.WeightsWorker"
+DRAIN_S = 30.0
+"""What still runs when weights are to change was given up by its caller, and ends within a step or two."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model wrote after a prompt: token ids, the end included, and the log-probability of each."""
+
+    ids: list[int]
+    logprobs: list[float]
+
+
 class ChatEngine(Protocol):
     """What an expert needs of an engine; tests have one without a model."""
 
@@ -36,6 +52,10 @@ class ChatEngine(Protocol):
     async def chat(self, request: dict[str, Any]) -> dict[str, Any]: ...
 
     async def open(self, request: dict[str, Any]) -> AsyncIterator[str]: ...
+
+    async def reload(self, weights: Path) -> None: ...
+
+    async def replay(self, prompt: Sequence[int] | dict[str, Any], limit: int) -> Continuation: ...
 
     async def check_health(self) -> None: ...
 
@@ -93,6 +113,7 @@ class Engine:
             "enable_prefix_caching": True,  # the probes of one picture share its prefill (docs/ARCHITECTURE.md)
             # a small model given the choice of blanks between two tokens of JSON writes nothing else
             "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+            "worker_extension_cls": _WORKER,
             "enable_log_requests": False,  # prompts may hold what a clinician typed about a patient
         }
         if current_platform.is_cpu():
@@ -148,17 +169,68 @@ class Engine:
         return events
 
     async def reload(self, weights: Path) -> None:
-        """Take the weights of `weights` (*.safetensors), the same model's, in place; nothing may be running.
+        """Take the weights of `weights` (*.safetensors), the same model's, in place.
 
-        Embeddings must be untied on the CPU: vLLM would keep the old output weights.
+        What runs is waited for; what is asked meanwhile waits, and is answered by the new weights. Everything that was
+        computed from the old ones is forgotten.
 
         Raises:
-            ExpertUnavailable: something is running.
+            ExpertUnavailable: the engine is dead; or something runs for longer than `DRAIN_S`, and nothing changed.
+            BadSettings: vLLM cannot load them; the model is unusable until other weights are loaded.
         """
-        await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(weights)})
-        await self._llm.reset_encoder_cache()
-        if not await self._llm.reset_prefix_cache():
-            raise ExpertUnavailable(f"{self._name} is answering: its weights cannot change", "wait for its answers")
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        llm, busy = self.running, f"{self._name} is answering: its weights cannot change"
+        try:
+            try:
+                async with asyncio.timeout(DRAIN_S):
+                    await llm.pause_generation(mode="wait", clear_cache=False)
+                problems = await llm.collective_rpc("change_weights", kwargs={"weights_path": str(weights)})
+                await llm.reset_encoder_cache()
+                if not await llm.reset_prefix_cache():
+                    raise ExpertUnavailable(busy, "wait for its answers")
+            finally:
+                await llm.resume_generation()
+        except TimeoutError as error:
+            raise ExpertUnavailable(busy, "wait for its answers") from error
+        except EngineDeadError as error:
+            raise self.died() from error
+        if wrong := [problem for problem in problems if problem is not None]:
+            raise BadSettings(f"vLLM cannot load the weights of {weights}", wrong[0])
+
+    async def replay(self, prompt: Sequence[int] | dict[str, Any], limit: int) -> Continuation:
+        """What the model writes after a prompt when it takes the likeliest token each time.
+
+        Args:
+            prompt: token ids, or an OpenAI chat request, its media as `data:` URLs or below the media directory.
+            limit: tokens at most.
+
+        Raises:
+            BadInput: vLLM refuses the prompt.
+            ExpertUnavailable: the engine is dead.
+        """
+        name = f"canary-{uuid.uuid4().hex}"
+        if isinstance(prompt, dict):
+            wanted = {"temperature": 0.0, "max_completion_tokens": limit, "logprobs": True, "return_token_ids": True}
+            answer = await self.chat(prompt | wanted | {"model": self._name, "request_id": name})
+            (choice,) = answer["choices"]
+            return Continuation(choice["token_ids"], [token["logprob"] for token in choice["logprobs"]["content"]])
+        from vllm import SamplingParams
+        from vllm.exceptions import VLLMClientError
+        from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        params = SamplingParams(
+            max_tokens=limit, temperature=0.0, logprobs=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY
+        )
+        try:
+            outputs = self.running.generate(TokensPrompt(prompt_token_ids=[*prompt]), params, name)
+            return [continuation(output.outputs[0]) async for output in outputs][-1]
+        except (VLLMClientError, ValueError) as error:
+            raise refusal(str(error)) from None
+        except EngineDeadError as error:
+            raise self.died() from error
 
     async def check_health(self) -> None:
         """Raises what killed the engine, if it is dead."""
@@ -221,6 +293,12 @@ def _looks_at(kind: Kind, checkpoint: Path) -> dict[str, Any]:
         "limit_mm_per_prompt": {"image": 0, "video": {"count": 1, "num_frames": frames}},
         "media_io_kwargs": {"video": {"num_frames": frames, "video_backend": "opencv"}},
     }
+
+
+def continuation(output: Any) -> Continuation:
+    """What vLLM wrote, of an output that was asked for with log-probabilities."""
+    told = zip(output.logprobs, output.token_ids, strict=True)
+    return Continuation(list(output.token_ids), [place[token].logprob for place, token in told])
 
 
 def refusal(message: str) -> ChordaeError:

@@ -110,3 +110,23 @@ class RegistryUnreachable(ChordaeError):
 
     status = 503
     code = "registry_unreachable"
+
+
+class VersionRefused(ChordaeError):
+    """A version of a model's weights is not served, and the one before is; says why."""
+
+    status = 409
+    code = "version_refused"
+
+
+class AnotherArchitecture(VersionRefused):
+    """Weights of another shape cannot be loaded over those that are served."""
+
+    code = "another_architecture"
+
+
+class StillAnswering(ChordaeError):
+    """What was being answered took longer than a change of weights waits."""
+
+    status = 503
+    code = "still_answering"

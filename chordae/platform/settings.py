@@ -153,9 +153,20 @@ class IngestSettings(Knobs):
     lease_s: float = Field(60, gt=0, description="What a killed run had claimed is free again after this")
 
 
-class RegistrySettings(Knobs):
-    poll_s: float = Field(
-        5, gt=0, description="The registry is asked so often which version is wanted, by one process of the cluster"
+class SwapSettings(Knobs):
+    """How a replica changes its weights while it serves."""
+
+    poll_s: float = Field(5, gt=0, description="A replica looks so often which version is wanted")
+    drain_s: float = Field(
+        30, gt=0, description="Answers that last longer put a change of weights off; new ones wait meanwhile"
+    )
+    lease_s: float = Field(
+        300, gt=0, description="A replica that died while changing its weights holds up others so long"
+    )
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="Nats that a canary may differ from the trainer's logprobs; none: 0.001 in float32, else 0.05",
     )
 
 
@@ -182,7 +193,8 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = Field(default_factory=lambda: GatewaySettings(), description="The API")
     ledger: LedgerSettings = Field(default_factory=lambda: LedgerSettings(), description="What happened to every study")
     ingest: IngestSettings = Field(default_factory=lambda: IngestSettings(), description="Taking studies in")
-    registry: RegistrySettings = Field(default_factory=lambda: RegistrySettings(), description="Versions of weights")
+
+    swap: SwapSettings = Field(default_factory=lambda: SwapSettings(), description="New weights while serving")
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chordae.platform.engine import Engine, refusal
+from chordae.platform.engine import Continuation, Engine, continuation, refusal
 from chordae.platform.settings import EngineSettings
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """What a model wrote after a prompt: token ids, the end included, and the log-probability of each."""
-
-    ids: list[int]
-    logprobs: list[float]
 
 
 class TextEngine(Engine):
@@ -89,11 +80,7 @@ class TextEngine(Engine):
             finally:
                 await llm.resume_generation()
             for one in waiting:
-                output = (await one.get()).outputs[0]
-                logprobs = [
-                    place[token].logprob for place, token in zip(output.logprobs, output.token_ids, strict=True)
-                ]
-                written.append(Continuation(list(output.token_ids), logprobs))
+                written.append(continuation((await one.get()).outputs[0]))
         except (VLLMClientError, ValueError) as error:
             raise refusal(str(error)) from None
         except EngineDeadError as error:

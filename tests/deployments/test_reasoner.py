@@ -151,8 +151,9 @@ async def test_it_chats_as_every_expert_does_but_reads_text_alone(settings: Sett
 
 async def test_its_card_says_what_it_is(settings: Settings) -> None:
     card = await Reasoner(settings, FakeReasonerEngine()).describe()
-    assert card["chordae"] | {"weights": None} == {
+    assert card["chordae"] | {"weights": None, "swap": None} == {
         "weights": None,
+        "swap": None,
         "kind": "reasoner",
         "temperature": 1.0,
         "calibrated": False,

@@ -20,9 +20,9 @@ from chordae.learning.config import load_config
 from chordae.learning.engine_rollouts import EngineRollouts, engine_rollouts
 from chordae.learning.reasoner_cases import Cases
 from chordae.learning.rollout import Sampling
+from chordae.platform.engine import Continuation
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import EngineSettings
-from chordae.platform.text_engine import Continuation
 
 TOLERANCE = 2e-4
 """In nats: two implementations in float32. Sampling itself moves log-probabilities by whole nats."""

@@ -1,7 +1,7 @@
 """What should be served: read from the registry by one process, told to all by a file.
 
 `wanted/<model>.json` below the data directory holds what the registry said last. Whoever finds it older than
-`registry.poll_s` asks the registry and writes it anew, one at a time; the others read it. So the registry answers one
+`swap.poll_s` asks the registry and writes it anew, one at a time; the others read it. So the registry answers one
 question each `poll_s`, however many replicas there are; and when it does not answer, what was wanted last still is.
 """
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -21,6 +22,8 @@ from chordae.platform.noun import Noun
 from chordae.platform.registry.models import Models
 from chordae.platform.registry.storing import directory_of
 from chordae.platform.wanted import Wanted
+
+Read = TypeVar("Read", bound=Noun)
 
 
 class Named(Noun):
@@ -36,6 +39,13 @@ class Desire(Noun):
     champion: Named | None = Field(None, description="None: what the settings name is served")
     candidate: Named | None = None
     problem: str = Field("", description="Why the registry could not be asked; empty: it was")
+
+
+class Turn(Noun):
+    """Which replica of a model changes its weights."""
+
+    replica: str
+    until: float = Field(description="Seconds since 1970; whoever holds it longer is taken for dead")
 
 
 class Desired:
@@ -69,6 +79,39 @@ class Desired:
         except OSError as error:  # a full disk must not end what is served
             last = self._known(path, None) or Desire()
             return last.model_copy(update={"problem": f"{path} cannot be written ({error.strerror})"})
+
+    def problem(self, model: str) -> str:
+        """Why the registry could not be asked the last time; empty: it was."""
+        return (self._known(self._path(model), None) or Desire()).problem
+
+    def take_turn(self, model: str, replica: str, lease_s: float) -> bool:
+        """Whether this replica may change its weights now; no other of the model may until it gives its turn back, or
+        is dead for `lease_s` seconds.
+
+        Raises:
+            RegistryUnreachable: it cannot be written down whose turn it is.
+        """
+        path = self._path(model).with_suffix(".turn")
+        try:
+            with _only_one(path, wait=True):
+                turn = _read(path, Turn)
+                if turn is not None and turn.replica != replica and time.time() < turn.until:
+                    return False
+                write_atomically(path, Turn(replica=replica, until=time.time() + lease_s).model_dump_json().encode())
+                return True
+        except OSError as error:
+            raise RegistryUnreachable(f"{path} cannot be written ({error.strerror})", "make room for it") from error
+
+    def give_turn(self, model: str, replica: str) -> None:
+        """The next one may. Raises as `take_turn`."""
+        path = self._path(model).with_suffix(".turn")
+        try:
+            with _only_one(path, wait=True):
+                turn = _read(path, Turn)
+                if turn is not None and turn.replica == replica:
+                    path.unlink()
+        except OSError as error:
+            raise RegistryUnreachable(f"{path} cannot be removed ({error.strerror})", "its lease ends") from error
 
     def refresh(self, model: str) -> Desire:
         """The same, asked now: for those who have just changed it."""
@@ -114,9 +157,17 @@ class Desired:
             age = time.time() - path.stat().st_mtime
             if young_s is not None and not 0 <= age < young_s:  # below 0: the clock was put back
                 return None
-            return Desire.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
+        except OSError:
             return None
+        return _read(path, Desire)
+
+
+def _read(path: Path, kind: type[Read]) -> Read | None:
+    """What a file says; None where it is not there, or says something else."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 @contextmanager

@@ -1,0 +1,167 @@
+"""Everything that can be known of a version before it is loaded: is it whole, finite, and of the model that is served?
+
+Nothing is changed here, so that a version that fails leaves no trace. Files are read where they lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from chordae.deployments.loaded import Loaded, look_at_version
+from chordae.platform.errors import AnotherArchitecture, BadInput, BadSettings, VersionRefused
+from chordae.platform.tensors import not_finite, read_headers
+from chordae.platform.wanted import Wanted
+from chordae.platform.weights import CALIBRATION, CANARIES, MANIFEST, TEMPERATURE, VERSION
+
+CONFIG = "config.json"
+_ROLLING = "another architecture: goes through a rolling replacement"
+_OF_THE_WEIGHTS = {CONFIG, MANIFEST, CALIBRATION, TEMPERATURE, CANARIES, VERSION, "README.md"}
+_OF_THE_WEIGHTS |= {"model.safetensors.index.json"}
+_JSON_OF_A_MODEL = {"generation_config.json"}
+# Say who wrote the file and how it is trained, not what the model computes.
+_NOT_THE_MODEL = {"transformers_version", "_name_or_path", "use_cache"}
+
+
+def stage(wanted: Wanted, served: Loaded) -> Loaded:
+    """Check a version against its own digests and against the one that is served; reads all of its bytes, in chunks.
+
+    Returns:
+        What belongs to it, ready to be loaded.
+
+    Raises:
+        AnotherArchitecture: a model of another shape.
+        VersionRefused: damaged, not finite, without canary probes, or of another model; says which file or tensor.
+    """
+    new = check_version(wanted)
+    if new.canaries is None:
+        raise _refused(wanted, "has no canary probes", "register it again, with those of its trainer")
+    try:
+        same_model(new, served)
+        for name, tensor in read_headers(wanted.directory).items():
+            if not_finite(tensor):
+                raise VersionRefused(f"the tensor {name} holds NaN or infinity", "train it again, from an earlier step")
+    except BadInput as error:
+        raise VersionRefused(error.problem, error.remedy) from error
+    except OSError as error:
+        raise _unreadable(wanted, error) from error
+    return new
+
+
+def check_version(wanted: Wanted) -> Loaded:
+    """A version by itself: its files, its digest, what was fitted for it. Raises VersionRefused."""
+    try:
+        check_files(wanted)
+        new = look_at_version(wanted)
+    except (BadInput, BadSettings) as error:
+        raise VersionRefused(error.problem, error.remedy) from error
+    except OSError as error:
+        raise _unreadable(wanted, error) from error
+    if new.weights.digest != wanted.digest:
+        raise _refused(wanted, "is not what was promoted", "copy the version again")
+    return new
+
+
+def same_model(new: Loaded, served: Loaded) -> None:
+    """Whether one version can be loaded over another.
+
+    Raises:
+        AnotherArchitecture: other tensors, another configuration, tokenizer or processor; says what.
+        VersionRefused: another model.
+        BadInput: a file that cannot be read.
+    """
+    _same_kind(new, served)
+    _same_tensors(new.directory, served.directory)
+
+
+def check_files(wanted: Wanted) -> None:
+    """Hold the files of a version against the digests of its `version.json` and the one it is wanted by.
+
+    Raises:
+        VersionRefused: a file is missing or changed, or there is no list of digests; says which.
+    """
+    listed = _digests(wanted)
+    for name, expected in sorted(listed.items()):
+        path = wanted.directory / name
+        if not path.is_file():
+            raise _refused(wanted, f"lacks {name}", "copy the version again")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise _refused(wanted, f"has a damaged {name}", "copy the version again")
+    for path in wanted.directory.glob("*.safetensors"):
+        if path.name not in listed:
+            raise _refused(wanted, f"holds {path.name}, which is not among its digests", "register it again")
+
+
+def _digests(wanted: Wanted) -> dict[str, str]:
+    try:
+        listed = json.loads((wanted.directory / VERSION).read_bytes())["files"]
+        names = {str(name): str(digest) for name, digest in listed.items()}
+    except OSError as error:
+        raise _refused(wanted, f"has no {VERSION}", "register it again") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _refused(wanted, f"has a damaged {VERSION}", "register it again") from error
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+        raise _refused(wanted, f"names files outside in its {VERSION}", "register it again")
+    return names
+
+
+def _same_kind(new: Loaded, served: Loaded) -> None:
+    whose = f"version {new.weights.version} of {new.weights.name}"
+    for what in ("name", "kind", "modality", "layout", "picture"):
+        ours, theirs = getattr(served.manifest, what), getattr(new.manifest, what)
+        if ours != theirs:
+            raise VersionRefused(f"{whose} says {what} {theirs}, what is served {ours}", "promote one of this model")
+    if _described(new.directory / CONFIG) != _described(served.directory / CONFIG):
+        raise AnotherArchitecture(f"{whose} has another {CONFIG}", _ROLLING)
+    mine, theirs = _beside(new.directory), _beside(served.directory)
+    for name in sorted({*mine, *theirs}):
+        if mine.get(name) != theirs.get(name):
+            raise AnotherArchitecture(f"{whose} has another {name}", _ROLLING.replace("architecture", "tokenizer"))
+
+
+def _same_tensors(new: Path, served: Path) -> None:
+    tensors, expected = read_headers(new), read_headers(served)
+    for name in sorted({*tensors, *expected}):
+        if name not in tensors:
+            raise AnotherArchitecture(f"the tensor {name} is missing", _ROLLING)
+        if name not in expected:
+            raise AnotherArchitecture(f"the tensor {name} is one too many", _ROLLING)
+        if tensors[name].kind != expected[name].kind:
+            told = f"the tensor {name} is {tensors[name].kind}, not {expected[name].kind}"
+            raise AnotherArchitecture(told, _ROLLING)
+
+
+def _beside(checkpoint: Path) -> dict[str, Any]:
+    """Tokenizer, chat template, processors: what an engine reads once, when it starts."""
+    found: dict[str, Any] = {}
+    for path in checkpoint.iterdir():
+        if path.is_file() and path.name not in _OF_THE_WEIGHTS and path.suffix != ".safetensors":
+            loosely = path.name in _JSON_OF_A_MODEL
+            found[path.name] = _described(path) if loosely else hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _described(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return _without(json.loads(path.read_bytes()))
+    except ValueError as error:
+        raise BadInput(f"{path.name} is no JSON", "copy the version again") from error
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(one) for key, one in value.items() if key not in _NOT_THE_MODEL}
+    return value
+
+
+def _refused(wanted: Wanted, problem: str, remedy: str) -> VersionRefused:
+    return VersionRefused(f"version {wanted.version} of {wanted.model} {problem}", remedy)
+
+
+def _unreadable(wanted: Wanted, error: OSError) -> VersionRefused:
+    return _refused(wanted, f"cannot be read ({error.strerror})", "check the shared file system")

@@ -1,0 +1,199 @@
+"""A replica comes to what is wanted, one at a time, and says what it serves and what became of its changes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from fakes import make_settings
+from versions import InMemoryDesired, ValueEngine, canary_of, checkpoint_of, register, version_of
+
+from chordae.deployments.expert import Expert
+from chordae.platform.errors import ExpertUnavailable
+from chordae.platform.settings import Settings
+from chordae.platform.wanted import Wanted
+
+QUESTION = {"messages": [{"role": "user", "content": "What is the rhythm?"}]}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    own = checkpoint_of(tmp_path / "own", 0)
+    return make_settings(tmp_path, own, swap={"poll_s": 0.01, "drain_s": 5})
+
+
+class StartedEngine(ValueEngine):
+    """Holds the weights of the directory that it was made for, as an engine does that has started."""
+
+    def __init__(self, value: float, **further: object) -> None:
+        super().__init__(value=value, **further)  # type: ignore[arg-type]
+
+
+async def served(expert: Expert) -> str:
+    answer = await expert.chat(QUESTION, "r")
+    return f"{answer['chordae']['weights'][0]['version']} {answer['choices'][0]['message']['content'].split()[0]}"
+
+
+async def until(expert: Expert, **state: object) -> None:
+    async with asyncio.timeout(10):
+        while not state.items() <= expert._versions.state().items():
+            await asyncio.sleep(0.005)
+
+
+def wrong(folder: Path, value: int) -> Wanted:
+    """A version whose canary is of other weights."""
+    return register(checkpoint_of(folder / f"wrong-{value}", value), "ecg-fake", str(value), [canary_of(value + 1)])
+
+
+async def test_without_a_wanted_version_the_settings_own_is_served(settings: Settings) -> None:
+    expert = Expert("ecg", settings, ValueEngine(), InMemoryDesired())
+    await expert.start()
+    assert await served(expert) == "? v0"
+    state = await expert.readiness()
+    assert (state["wanted"], state["behind"], state["last_swap"]) == (None, False, None)
+    expert.stop()
+
+
+async def test_a_replica_starts_with_the_version_that_is_wanted(settings: Settings, tmp_path: Path) -> None:
+    engine = StartedEngine(3)
+    expert = Expert("ecg", settings, engine, InMemoryDesired(version_of(tmp_path, 3)))
+    assert expert._loaded.directory.name == "ecg-fake-3"
+    await expert.start()
+    assert (await served(expert), engine.loads) == ("3 v3", [])
+    expert.stop()
+
+
+async def test_a_promotion_and_a_rollback_reach_a_replica_that_serves(settings: Settings, tmp_path: Path) -> None:
+    first, second = version_of(tmp_path, 1), version_of(tmp_path, 2)
+    desired = InMemoryDesired(first)
+    expert = Expert("ecg", settings, StartedEngine(1), desired)
+    await expert.start()
+    for wanted in (second, first):
+        desired.want(wanted)
+        while expert._loaded.weights.version != wanted.version:
+            await asyncio.sleep(0.005)
+        assert await served(expert) == f"{wanted.version} v{wanted.version}"
+        await until(expert, behind=False)
+    card = await expert.describe()
+    assert card["chordae"]["swap"]["last_swap"]["outcome"] == "swapped"
+    assert card["chordae"]["swap"]["serving"] == card["chordae"]["weights"]
+    expert.stop()
+    assert desired.turn == {}
+
+
+async def test_replicas_change_one_at_a_time(settings: Settings, tmp_path: Path) -> None:
+    desired, busy, most = InMemoryDesired(version_of(tmp_path, 1)), 0, 0
+
+    class Watched(ValueEngine):
+        async def reload(self, weights: Path) -> None:
+            nonlocal busy, most
+            busy += 1
+            most = max(most, busy)
+            await asyncio.sleep(0.01)
+            await super().reload(weights)
+            busy -= 1
+
+    replicas = [Expert("ecg", settings, Watched(value=1), desired) for _ in range(4)]
+    await asyncio.gather(*(replica.start() for replica in replicas))
+    desired.want(version_of(tmp_path, 2))
+    for replica in replicas:
+        while replica._loaded.weights.version != "2":
+            await asyncio.sleep(0.005)
+    assert most == 1
+    assert len(set(desired.turns)) == 4
+    for replica in replicas:
+        replica.stop()
+
+
+async def test_a_refused_version_is_tried_once_until_something_changes(settings: Settings, tmp_path: Path) -> None:
+    good, bad = version_of(tmp_path, 1), wrong(tmp_path, 2)
+    desired, engine = InMemoryDesired(good), StartedEngine(1)
+    expert = Expert("ecg", settings, engine, desired)
+    await expert.start()
+    desired.want(bad)
+    await until(expert, behind=True, ready=True)
+    await asyncio.sleep(0.1)
+    assert engine.loads == ["wrong-2", "ecg-fake-1"]
+    assert await served(expert) == "1 v1"
+    state = await expert.readiness()
+    assert "trainer" in state["refused"] and state["last_swap"]["outcome"] == "restored"
+    desired.want(register(bad.directory, "ecg-fake", "2", [canary_of(2), canary_of(2)]))
+    await until(expert, behind=False, refused="")
+    assert await served(expert) == "2 v2"
+    expert.stop()
+
+
+async def test_while_another_has_its_turn_a_replica_is_behind_and_not_ready(settings: Settings, tmp_path: Path) -> None:
+    desired = InMemoryDesired(version_of(tmp_path, 1))
+    expert = Expert("ecg", settings, StartedEngine(1), desired)
+    await expert.start()
+    desired.turn["ecg-fake"] = "somebody else"
+    desired.want(version_of(tmp_path, 2))
+    await until(expert, behind=True, ready=False)
+    with pytest.raises(ExpertUnavailable, match="behind: version 2 is wanted"):
+        await expert.readiness()
+    assert await served(expert) == "1 v1", "it goes on serving"
+    await expert.check_health()
+    desired.give_turn("ecg-fake", "somebody else")
+    await until(expert, behind=False, ready=True)
+    expert.stop()
+
+
+async def test_a_registry_that_cannot_be_reached_stops_nobody(settings: Settings, tmp_path: Path) -> None:
+    desired = InMemoryDesired(version_of(tmp_path, 1))
+    expert = Expert("ecg", settings, StartedEngine(1), desired)
+    await expert.start()
+    desired.reachable = False
+    while not expert._versions.state()["registry"]:
+        await asyncio.sleep(0.005)
+    assert await served(expert) == "1 v1"
+    await expert.readiness()
+    desired.want(version_of(tmp_path, 2))
+    desired.reachable = True
+    await until(expert, behind=False, registry="")
+    while await served(expert) != "2 v2":
+        await asyncio.sleep(0.005)
+    expert.stop()
+
+
+async def test_a_replica_starts_also_while_the_registry_is_away(settings: Settings, tmp_path: Path) -> None:
+    desired = InMemoryDesired(version_of(tmp_path, 1))
+    desired.reachable = False
+    expert = Expert("ecg", settings, ValueEngine(), desired)
+    await expert.start()
+    assert await served(expert) == "? v0"
+    desired.reachable = True
+    while await served(expert) != "1 v1":
+        await asyncio.sleep(0.005)
+    expert.stop()
+
+
+@pytest.mark.parametrize("fault", ["damaged", "canary"])
+async def test_a_wanted_version_that_cannot_be_begun_with_gives_way_to_the_settings_own(
+    settings: Settings, tmp_path: Path, fault: str
+) -> None:
+    wanted = wrong(tmp_path, 1) if fault == "canary" else version_of(tmp_path, 1)
+    if fault == "damaged":
+        (wanted.directory / "model.safetensors").write_bytes(b"x")
+    expert = Expert("ecg", settings, StartedEngine(1 if fault == "canary" else 0), InMemoryDesired(wanted))
+    await expert.start()
+    await asyncio.sleep(0.05)
+    assert await served(expert) == "? v0"
+    state = await expert.readiness()
+    assert state["behind"] and ("trainer" if fault == "canary" else "damaged") in state["refused"]
+    expert.stop()
+
+
+async def test_a_replica_that_is_broken_follows_nothing_and_is_replaced(settings: Settings, tmp_path: Path) -> None:
+    desired = InMemoryDesired(version_of(tmp_path, 1))
+    engine = StartedEngine(1, fails={"ecg-fake-1", "ecg-fake-2"})
+    expert = Expert("ecg", settings, engine, desired)
+    await expert.start()
+    desired.want(version_of(tmp_path, 2))
+    while len(engine.loads) < 2:
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
+    assert len(engine.loads) == 2
+    with pytest.raises(ExpertUnavailable, match="no weights"):
+        await expert.check_health()
+    assert desired.turn == {}, "the next one may"
+    expert.stop()
