@@ -9,13 +9,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import psutil
 import pytest
 import yaml
+from versions import perturbed
 
+from chordae.learning.checkpoint import add_probes
+from chordae.platform.noun import WeightsVersion
 from chordae.platform.settings import Settings, load_settings
 from chordae.platform.weights import identify
 from chordae.preprocessing.dicom import bundled_ecg
@@ -49,6 +53,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("platform")
     outer, internal, values["reasoner"]["port"], *own = free_ports(3 + len(values["experts"]))
     values["data_dir"] = str(directory / "var")
+    values["swap"] = {"poll_s": 0.5}
     values["gateway"] = {"port": outer, "internal_port": internal}
     for expert, port in zip(values["experts"].values(), own, strict=True):
         expert["port"] = port
@@ -295,6 +300,65 @@ def test_a_second_platform_on_the_same_ports_is_refused_in_one_line(
     second = chordae("up", config=elsewhere)
     assert second.returncode == 2
     assert f"port {settings.gateway.port}" in second.stderr.replace("\n", " ") and "Traceback" not in second.stderr
+
+
+@pytest.mark.slow
+def test_promoted_weights_are_served_while_questions_are_answered_and_a_rollback_brings_the_old_ones_back(
+    settings: Settings, config: Path, expert: openai.OpenAI, media_id: str, tmp_path: Path
+) -> None:
+    """Every model; the ECG expert is asked all the while. Each version's probes were computed by training's code."""
+    models = {name: Path(one.model) for name, one in settings.models().items()}
+    own, other = {}, {}
+    for name, checkpoint in models.items():
+        moved = perturbed(checkpoint, tmp_path / name, seed=1)
+        assert add_probes(moved)
+        for directory, known in ((checkpoint, own), (moved, other)):
+            registered = chordae("models", "register", str(directory), config=config)
+            assert registered.returncode == 0, registered.stderr
+            known[name] = identify(directory)
+        assert chordae("models", "promote", own[name].name, "1", config=config).returncode == 0
+    asking, said = True, list[tuple[str, str]]()
+
+    def ask(_: int) -> None:
+        while asking:
+            reply = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+            (weights,) = reply.model_extra["chordae"]["weights"]
+            said.append((weights["digest"], str(reply.choices[0].message.content)))
+
+    def served(versions: dict[str, WeightsVersion]) -> None:
+        until = time.monotonic() + 120
+        while True:
+            cards = {name: card(one.port) for name, one in settings.models().items()}
+            if all(cards[name]["weights"]["digest"] == one.digest for name, one in versions.items()):
+                return
+            refused = [one["swap"]["refused"] for one in cards.values()]
+            assert time.monotonic() < until and not any(refused), cards
+            time.sleep(0.3)
+
+    with ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(ask, number) for number in range(4)]
+        try:
+            for name in models:
+                promoted = chordae("models", "promote", own[name].name, "2", "--reason", "a test", config=config)
+                assert promoted.returncode == 0, promoted.stderr
+            served(other)
+            for name in models:
+                assert chordae("models", "rollback", own[name].name, config=config).returncode == 0
+            served(own)
+        finally:
+            asking = False
+        for caller in callers:
+            caller.result()  # no question failed
+    by_version = {digest: {text for told, text in said if told == digest} for digest, _ in said}
+    assert set(by_version) == {own["ecg"].digest, other["ecg"].digest}
+    assert all(len(texts) == 1 for texts in by_version.values()), "no answer is of two versions"
+    assert said[0][0] == said[-1][0] == own["ecg"].digest
+
+
+def card(port: int | None) -> dict[str, Any]:
+    """What a model says of itself on its own port."""
+    found: dict[str, Any] = httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=60).json()["data"][0]["chordae"]
+    return found
 
 
 def test_no_log_holds_a_question_or_a_patients_name(settings: Settings) -> None:

@@ -2,22 +2,22 @@
 
 import asyncio
 import base64
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from fakes import make_settings
 from safetensors.torch import load_file, save_file
-from versions import InMemoryDesired, copied, register
+from versions import InMemoryDesired, copied, perturbed, register
 
 from chordae.deployments.expert import Expert
 from chordae.learning import checkpoint
 from chordae.learning.nano import NanoShape, build_config, build_tokenizer, save_checkpoint
-from chordae.platform.canaries import CanaryProbe
+from chordae.platform.canaries import read_canaries
 from chordae.platform.engine import Continuation, Engine
 from chordae.platform.errors import BadSettings
 from chordae.platform.media import MediaStore
@@ -38,7 +38,6 @@ KNOBS = EngineSettings(
     kv_cache_bytes=64 * 2**20,
     processor_cache_gib=0.05,
 )
-QUESTION = "What is the rhythm?"
 LENGTH = 6
 
 
@@ -48,21 +47,29 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def picture(seed: int = 0) -> bytes:
-    noise = np.random.default_rng(seed).integers(0, 255, (42, 56, 3), np.uint8)
-    return cv2.imencode(".png", cv2.resize(noise, (448, 336)))[1].tobytes()
+@functools.cache
+def shown() -> tuple[bytes, str]:
+    """A simulated ECG, and a question on which the model is not certain: the first of its own probes."""
+    probes = read_canaries(NANO)
+    assert probes is not None and probes.probes[0].request is not None
+    media, text = probes.probes[0].request["messages"][0]["content"]
+    return (NANO / media["image_url"]["url"]).read_bytes(), text["text"]
 
 
 def about(url: str) -> dict[str, Any]:
-    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": QUESTION}]
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": shown()[1]}]
     return {"messages": [{"role": "user", "content": content}]}
 
 
-SHOWN = about(f"data:image/png;base64,{base64.b64encode(picture()).decode()}")
+SHOWN = about(f"data:image/png;base64,{base64.b64encode(shown()[0]).decode()}")
 
 
 def same(one: Continuation, other: Continuation) -> bool:
     return one.ids == other.ids and bool(np.allclose(one.logprobs, other.logprobs, atol=TOLERANCE, rtol=0))
+
+
+def different(one: Continuation, other: Continuation) -> bool:
+    return one.ids != other.ids or bool(np.abs(np.subtract(one.logprobs, other.logprobs)).max() > 10 * TOLERANCE)
 
 
 def greedy(model: Any, prompt: list[int], length: int = LENGTH) -> Continuation:
@@ -74,24 +81,6 @@ def greedy(model: Any, prompt: list[int], length: int = LENGTH) -> Continuation:
         ids.append(int(told.argmax()))
         logprobs.append(float(told.max()))
     return Continuation(ids[len(prompt) :], logprobs)
-
-
-def probe(directory: Path, prompt: list[int]) -> CanaryProbe:
-    written = greedy(checkpoint.load_model(directory).eval(), prompt)
-    return CanaryProbe(prompt_ids=prompt, token_ids=written.ids, logprobs=written.logprobs)
-
-
-def perturbed(source: Path, target: Path, seed: int, vision: bool, language: bool) -> Path:
-    """A checkpoint with some of its weights moved by a tenth."""
-    copied(source, target)
-    (target / "calibration.json").unlink(missing_ok=True)
-    generator = torch.Generator().manual_seed(seed)
-    weights = load_file(source / "model.safetensors")
-    for name, tensor in weights.items():
-        if vision if "visual" in name else language:
-            weights[name] = tensor * (1 + 0.1 * torch.randn(tensor.shape, generator=generator))
-    save_file(weights, target / "model.safetensors", {"format": "pt"})
-    return target
 
 
 def test_tied_embeddings_are_changed_on_both_sides(runner: asyncio.Runner, tmp_path: Path) -> None:
@@ -134,11 +123,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def prompt() -> list[int]:
-    return [int(one) for one in checkpoint.load_tokenizer(NANO)("rhythm: sinus", add_special_tokens=False)["input_ids"]]
-
-
 def half_broken(source: Path, target: Path) -> Path:
     """The same weights in two files, of which the second is cut off: a load of it fails halfway."""
     copied(source, target)
@@ -167,21 +151,15 @@ def fresh(root: Path, runner: asyncio.Runner) -> dict[str, Continuation]:
 
 
 @pytest.fixture(scope="module")
-def wanted(root: Path, prompt: list[int], fresh: dict[str, Continuation]) -> dict[str, Wanted]:
-    (root / "3" / "canaries").mkdir()
-    (root / "3" / "canaries" / "1.png").write_bytes(picture())
-    seen = CanaryProbe(
-        request=about("canaries/1.png"), token_ids=fresh["3"].ids, logprobs=np.minimum(fresh["3"].logprobs, 0).tolist()
-    )
-    return {
-        number: register(
-            root / number,
-            "ecg-nano",
-            number,
-            [probe(root / number, prompt), *([seen] if number == "3" else [])],
-        )
-        for number in "0123"
-    }
+def wanted(root: Path) -> dict[str, Wanted]:
+    """All of them with the probes that training's code computes, pictures among them."""
+    found = {}
+    for number in "0123":
+        assert checkpoint.add_probes(root / number)
+        probes = read_canaries(root / number)
+        assert probes is not None and any(one.request is not None for one in probes.probes)
+        found[number] = register(root / number, "ecg-nano", number, probes.probes)
+    return found
 
 
 def test_swapped_under_questions_it_says_what_a_fresh_engine_says_and_mixes_nothing(
@@ -189,7 +167,7 @@ def test_swapped_under_questions_it_says_what_a_fresh_engine_says_and_mixes_noth
 ) -> None:
     experts = {"ecg": {"model": str(root / "0"), "port": 8020, "engine": KNOBS.model_dump(), "max_answer_tokens": 12}}
     settings = make_settings(tmp_path, root / "0", experts=experts, swap={"poll_s": 0.05})
-    media = MediaStore(settings.media_dir).put(picture(), "ecg", "v").id
+    media = MediaStore(settings.media_dir).put(shown()[0], "ecg", "v").id
     desired = InMemoryDesired(wanted["0"])
     expert = Expert("ecg", settings, desired=desired)
     request = about(f"media:{media}") | {"logprobs": True, "max_completion_tokens": 12}
@@ -239,7 +217,7 @@ def test_swapped_under_questions_it_says_what_a_fresh_engine_says_and_mixes_noth
     assert same(found["3"], fresh["3"]), "both parts changed, in place and by a fresh engine"
     assert same(found["0"], fresh["0"])
     for one, other in ("01", "02", "03", "12", "23"):  # 2 differs from 0 in the vision weights alone
-        assert np.abs(found[one].logprobs[0] - found[other].logprobs[0]) > 10 * TOLERANCE, (one, other)
+        assert different(found[one], found[other]), (one, other)
     assert card["last_swap"]["outcome"] == "swapped"
     assert {version for together in answers for version, _, _ in together} == set("0123")
     reference: dict[str, list[float]] = {}
