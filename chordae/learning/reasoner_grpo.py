@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from torch import Tensor
 
 from chordae.learning.config import MaGrpoConfig
 from chordae.learning.grpo import grpo_arguments
 from chordae.learning.reasoner_cases import Cases, Group
 from chordae.learning.reasoner_rollouts import Rollouts, TransformersRollouts
+from chordae.learning.shared_prompts import reading_once
 from chordae.platform.errors import BadSettings
 from chordae.platform.torch_libs import mend_torchvision
 
@@ -104,6 +106,24 @@ class ReasonerTrainer(GRPOTrainer):  # type: ignore[misc]
         """Of this step and call: what a resumed run draws does not depend on what was drawn before."""
         seed = np.random.SeedSequence([self.args.seed, self.state.global_step, call]).generate_state(1)[0]
         return torch.Generator(self.accelerator.device).manual_seed(int(seed))
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """TRL's, with every prompt read once for all of its group's answers."""
+        config, precision = self.model.config, self.accelerator.autocast
+        reading = reading_once(model, config, input_ids, attention_mask, logits_to_keep, precision)
+        rest = slice(-logits_to_keep - 1, None)
+        found: tuple[Tensor, Tensor | None, Tensor | None] = super()._get_per_token_logps_and_entropies(
+            reading, input_ids[:, rest], attention_mask[:, rest], logits_to_keep, **options
+        )
+        return found
 
     def create_model_card(self, *names: Any, **options: Any) -> None:
         """None: a checkpoint's card is written with the checkpoint, not with every step that is saved."""
