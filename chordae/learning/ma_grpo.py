@@ -1,20 +1,17 @@
 """MA-GRPO, the reasoner's reinforcement: sample a round -> GRPO -> assess on the development set -> update beliefs.
 
-TRL's GRPOTrainer brings loss, advantages, reference model and checkpoints. Which prompts a step has is the curriculum's
-to say, not a dataset's, so rows are placeholders and the rollout function brings prompts, answers and rewards. The
-curriculum's state is written between the weights and the trainer's own state, which comes last: a checkpoint that is
-whole has both, of the same step.
+The curriculum's state is written between the weights and the trainer's own state, which comes last: a checkpoint that
+is whole has both, of the same step.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
 
 from chordae.learning import checkpoint
@@ -23,26 +20,20 @@ from chordae.learning.curriculum.config import make_advantage, make_filter, make
 from chordae.learning.curriculum.rounds import Curriculum
 from chordae.learning.curriculum.state import CurriculumState
 from chordae.learning.engine_rollouts import engine_rollouts
-from chordae.learning.grpo import SEEDS, grpo_arguments
+from chordae.learning.grpo import SEEDS
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
 from chordae.learning.ma_grpo_report import RoundReport
 from chordae.learning.reasoner_cases import Cases, Group, assess
-from chordae.learning.reasoner_rollouts import Rollouts, TransformersRollouts
+from chordae.learning.reasoner_grpo import ReasonerTrainer, trainer_options
 from chordae.learning.sft import summary
 from chordae.learning.sharding import whole_model
-from chordae.platform.errors import BadSettings
 from chordae.platform.torch_libs import mend_torchvision
 from chordae.platform.weights import fetch_checkpoint
 
 mend_torchvision()  # trl imports transformers' processors
 
-from transformers import PrinterCallback, TrainerCallback  # noqa: E402
-from trl import GRPOConfig as GrpoArguments  # noqa: E402
-from trl import GRPOTrainer  # noqa: E402
-
-PARTS = ("format", "answer", "cosine")
-"""Of the reward, in the order of TRL's reward functions."""
+from transformers import TrainerCallback  # noqa: E402
 
 
 def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
@@ -95,71 +86,17 @@ def begin_curriculum(config: MaGrpoConfig, training: Cases, last: Path | None) -
 def make_trainer(
     model: Any, tokenizer: Any, training: Cases, curriculum: Curriculum, config: MaGrpoConfig, work: Path
 ) -> "MaGrpoTrainer":
-    """A trainer of `model`, which was loaded from `config.start`; the reference model is loaded from there again.
-
-    Its checkpoints lie in `work`.
-    """
-    weights = [getattr(config.curriculum.rewards, part) for part in PARTS]
-    arguments = grpo_arguments(
-        config, work, next(model.parameters()).device.type == "cuda", num_iterations=1, reward_weights=weights
-    )
-    trainer = MaGrpoTrainer(
-        training=training,
-        curriculum=curriculum,
-        config=config,
-        model=model,
-        reward_funcs=[_part(name) for name in PARTS],
-        args=arguments,
-        train_dataset=Dataset.from_dict({"prompt": [str(row) for row in range(config.steps * config.step_prompts)]}),
-        processing_class=tokenizer,
-        rollout_func=_rollout,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    """A trainer of `model`, as `trainer_options` has it."""
+    return MaGrpoTrainer(curriculum, training, config, **trainer_options(model, tokenizer, config, work))
 
 
-def _part(name: str) -> Callable[..., list[float]]:
-    """A reward function that hands on what the rollout found."""
+class MaGrpoTrainer(ReasonerTrainer):
+    """The reasoner's, whose prompts a curriculum chooses."""
 
-    def worth(prompts: list[str], completions: list[str], **columns: Any) -> list[float]:
-        found: list[float] = columns[name]
-        return found
-
-    worth.__name__ = name
-    return worth
-
-
-def _rollout(prompts: list[str], trainer: "MaGrpoTrainer") -> dict[str, Any]:
-    """TRL's rollout function: the step's groups, one after the other."""
-    groups = trainer.roll_step(len(prompts) // trainer.num_generations)
-    answers = [answer for group in groups for answer in group.answers]
-    worth = [one for group in groups for one in group.worth]
-    return {
-        "prompt_ids": [group.prompt for group in groups for _ in group.answers],
-        "completion_ids": [answer.ids for answer in answers],
-        "logprobs": [answer.logprobs for answer in answers],
-        "example": [group.example for group in groups for _ in group.answers],
-        "category": [group.category for group in groups for _ in group.answers],
-    } | {name: [getattr(one, name) for one in worth] for name in PARTS}
-
-
-class MaGrpoTrainer(GRPOTrainer):  # type: ignore[misc]
-    """TRL's, whose prompts a curriculum chooses.
-
-    Raises:
-        BadSettings: answers would be used more than once: a resumed run would lack those of the step before.
-    """
-
-    def __init__(self, training: Cases, curriculum: Curriculum, config: MaGrpoConfig, **options: Any) -> None:
-        arguments: GrpoArguments = options["args"]
-        if arguments.num_iterations != 1:
-            raise BadSettings("num_iterations is not 1", "answers are used once, then drawn anew")
-        self.training, self.curriculum, self.config = training, curriculum, config
-        self.groups: list[Group] = []
-        """Of the step in progress."""
+    def __init__(self, curriculum: Curriculum, training: Cases, config: MaGrpoConfig, **options: Any) -> None:
+        self.curriculum = curriculum
         self.unanimous, self.replaced, self.left = 0, 0, 0
-        super().__init__(**options)
-        self.rollouts: Rollouts = TransformersRollouts(self, training.sampling(config))
+        super().__init__(training, config, **options)
         self._filter = make_filter(config.curriculum.filter)
         self._advantage = make_advantage(config.curriculum.advantage, config.curriculum.rewards)
 
@@ -184,27 +121,20 @@ class MaGrpoTrainer(GRPOTrainer):  # type: ignore[misc]
         return self.lr_scheduler
 
     def roll_step(self, count: int) -> list[Group]:
-        """The groups that a step of `count` prompts trains on; a new round is drawn where the last one is assessed."""
+        """As `ReasonerTrainer.roll_step`; a new round is drawn where the last one is assessed."""
         if self.curriculum.state.current is None:
             self.curriculum.begin_round(self.config.curriculum.round_prompts)
         calls = iter(range(SEEDS))
-        first = self._roll(self.curriculum.take(count), next(calls))
-        filtered = self._filter(first, lambda more: self._roll(self.curriculum.extra(more), next(calls)))  # noqa: S610 - no Django
-        self.groups = filtered.groups
+        first = self.roll(self.curriculum.take(count), next(calls))
+        filtered = self._filter(first, lambda more: self.roll(self.curriculum.extra(more), next(calls)))  # noqa: S610 - no Django
         self.unanimous, self.replaced, self.left = filtered.unanimous, filtered.replaced, filtered.left
-        return self.groups
+        return filtered.groups
 
-    def _roll(self, examples: Sequence[str], call: int) -> list[Group]:
-        """Answers to these examples' prompts, and what they are worth; `call` counts the rollouts of a step."""
-        prompts = [self.training.prompt(example) for example in examples]
-        answers = self.rollouts.sample(prompts, self.num_generations, self.generator(call))
-        self.curriculum.note_rollouts(len(answers))
-        return self.training.groups(examples, answers, self.num_generations, self.config.curriculum.rewards)
-
-    def generator(self, call: int) -> torch.Generator:
-        """Of this step and call: what a resumed run draws does not depend on what was drawn before."""
-        seed = np.random.SeedSequence([self.args.seed, self.state.global_step, call]).generate_state(1)[0]
-        return torch.Generator(self.accelerator.device).manual_seed(int(seed))
+    def roll(self, examples: Sequence[str], call: int) -> list[Group]:
+        """As `ReasonerTrainer.roll`, counted."""
+        groups = super().roll(examples, call)
+        self.curriculum.note_rollouts(sum(len(group.answers) for group in groups))
+        return groups
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """TRL's, which compares answers within groups; another advantage takes the place of its own."""
@@ -218,9 +148,6 @@ class MaGrpoTrainer(GRPOTrainer):  # type: ignore[misc]
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         self.curriculum.state.write(Path(output_dir))
-
-    def create_model_card(self, *names: Any, **options: Any) -> None:
-        """None: a checkpoint's card is written with the checkpoint, not with every step that is saved."""
 
 
 class _Assessment(TrainerCallback):  # type: ignore[misc]
