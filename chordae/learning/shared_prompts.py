@@ -38,7 +38,7 @@ def reading_once(
         precision: under which prompts are read.
     """
     before = ids.shape[1] - kept - 1
-    prompts, owners = ids[:, :before].unique(dim=0, return_inverse=True)
+    prompts, owners = ids[:, :before].unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
     shown = attention.new_zeros(prompts.shape)
     shown[owners] = attention[:, :before]
     cache = DynamicCache(config=config)

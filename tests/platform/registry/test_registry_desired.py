@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,10 @@ def test_while_the_registry_is_away_what_was_wanted_stays_and_it_is_said(
     with monkeypatch.context() as patch:
         patch.setattr(Models, "aliases", away)
         assert Desired(data_dir, 5).wanted("tiny") == version.wanted
-        assert "does not answer" in Desired(data_dir, 5).desire("tiny").problem
+        assert "does not answer" in Desired(data_dir, 5).problem("tiny")
         (data_dir / "wanted" / "tiny.json").write_text("{")  # nor does a damaged file stop anything
         assert Desired(data_dir, 5).wanted("tiny") is None
-        assert "does not answer" in Desired(data_dir, 5).desire("tiny").problem
+        assert "does not answer" in Desired(data_dir, 5).problem("tiny")
     grow_old(data_dir)
     assert Desired(data_dir, 5).wanted("tiny") == version.wanted
     assert Desired(data_dir, 5).desire("tiny").problem == ""
@@ -114,4 +115,32 @@ def test_a_disk_that_takes_nothing_more_stops_nothing(
     grow_old(data_dir)
     monkeypatch.setattr("chordae.platform.registry.desired.write_atomically", full)
     assert Desired(data_dir, 5).wanted("tiny") == version.wanted
-    assert "No space left" in Desired(data_dir, 5).desire("tiny").problem
+    assert "No space left" in Desired(data_dir, 5).problem("tiny")
+
+
+def test_one_replica_has_the_turn_until_it_gives_it_back_or_its_lease_ends(data_dir: Path) -> None:
+    one, other = Desired(data_dir, 5), Desired(data_dir, 5)  # of two processes
+    assert one.take_turn("tiny", "a", 60) and one.take_turn("tiny", "a", 60)
+    assert not other.take_turn("tiny", "b", 60)
+    assert other.take_turn("another", "b", 60)
+    other.give_turn("tiny", "b")  # not its own
+    assert not other.take_turn("tiny", "b", 60)
+    one.give_turn("tiny", "a")
+    assert other.take_turn("tiny", "b", 0.05)
+    time.sleep(0.1)  # it died
+    assert one.take_turn("tiny", "a", 60)
+
+
+def test_of_many_that_ask_at_once_one_has_the_turn(data_dir: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        said = pool.map(lambda number: Desired(data_dir, 5).take_turn("tiny", str(number), 60), range(24))
+    assert sum(said) == 1
+
+
+def test_a_turn_that_cannot_be_written_down_is_nobodys(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("chordae.platform.registry.desired.write_atomically", full)
+    with pytest.raises(RegistryUnreachable, match="No space left"):
+        Desired(data_dir, 5).take_turn("tiny", "a", 60)
