@@ -93,7 +93,7 @@ def _why(
 
 
 def _rephrasing_disagrees(answers: Sequence[VotingAnswer], doubts: Sequence[float]) -> bool:
-    """Whether the original and the rephrased record, each by itself, have other winners; no rephrasing: nothing to say."""
+    """Whether the original and the rephrased record have other winners; without both there is nothing to say."""
     halves = []
     for rephrased in (False, True):
         some = [

@@ -1,6 +1,6 @@
 """When a round of learning stops itself: its figures held against the champion's at the round's start.
 
-A figure stops the round where it has moved by more than its limit and sampling alone hardly explains it. The round looks
+A figure stops the round where it moved by more than its limit and sampling alone hardly explains it. A round looks
 many times; each look's error is the round's divided by the looks that are planned (Bonferroni), so that an unchanged
 model is stopped in at most `alpha` of rounds for each figure.
 """

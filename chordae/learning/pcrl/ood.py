@@ -1,7 +1,7 @@
 """Is a record like those that the model was trained on? The Mahalanobis distance of its parameters.
 
 A record holds some of the twelve parameters. Mean and covariance are fitted by expectation-maximisation over what each
-record holds (Little and Rubin, Statistical Analysis with Missing Data, 2019, section 11.2), and the covariance is shrunk
+record holds (Little and Rubin, Statistical Analysis with Missing Data, 2019, 11.2), and the covariance is shrunk
 towards the identity (Ledoit and Wolf 2004). A record is judged by the marginal distribution of what it holds: minus the
 log of the chi-squared tail at its squared distance, so that records with few and with many parameters compare.
 """

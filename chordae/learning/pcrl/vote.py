@@ -25,7 +25,7 @@ class Vote(Noun):
 def vote(categories: Sequence[str | None], uncertainties: Sequence[float]) -> Vote:
     """Weigh each of n answers with 1 - its uncertainty.
 
-    An answer without a category weighs 1 and votes for none: cases that half of the answers cannot read have a low margin.
+    An answer without a category weighs 1 and votes for none: it lowers the margin.
 
     Args:
         categories: (n,) the answers'.
