@@ -26,7 +26,8 @@ def decision_page(decision: GateDecision) -> str:
     parts = [
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
-        f"<p><strong>{VERDICTS[decision.decision]}</strong>: {escape(decision.why)}. {decision.sentinels} sentinels.</p>",
+        f"<p><strong>{VERDICTS[decision.decision]}</strong>: {escape(decision.why)}.</p>",
+        f"<p>{decision.sentinels} sentinels were put to both.</p>",
         "<table><tr><th>Rule</th><th>Outcome</th><th>What was found</th></tr>",
         *(_row(one) for one in decision.rules),
         "</table>",

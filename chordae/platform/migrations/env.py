@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from chordae.platform import ledger_gate  # noqa: F401  its tables
 from chordae.platform.ledger import Base
 
 context.configure(
