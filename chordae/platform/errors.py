@@ -57,6 +57,13 @@ class UnknownMedia(BadInput):
     code = "media_not_found"
 
 
+class UnknownStudy(BadInput):
+    """No study or diagnosis with that id is in the ledger."""
+
+    status = 404
+    code = "study_not_found"
+
+
 class BadSettings(ChordaeError):
     """A configuration file, an override or the machine does not allow what was asked."""
 

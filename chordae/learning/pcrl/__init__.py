@@ -1,0 +1,1 @@
+"""Prospective continuous reinforcement learning: from answers about unlabelled cases to what may be trained on."""

@@ -1,0 +1,65 @@
+"""Cases of another kind mixed into a list, a stated share of the whole: replayed labelled cases, or noise.
+
+Replay keeps what was learned: in each step some prompts are labelled cases. Noise is what prospective data bring along
+(CMR-R, PCRL: "some of them noise"); a study of the method states how much of it there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def with_replay(cases: Sequence[T], labelled: Sequence[T], share: float, seed: int, step: int) -> list[T]:
+    """A step's prompts: as many as `cases`, of which `share` (rounded half up) are labelled ones instead.
+
+    Labelled cases come in a shuffled order that goes on from step to step, so that each is replayed about equally
+    often. Which cases give way, and the order, depend on seed and step alone: a resumed run replays the same.
+
+    Raises:
+        ValueError: a share outside 0 to 1, a step below 0, or no labelled cases for the share.
+    """
+    if step < 0:
+        raise ValueError("steps count from 0")
+    count = _count(len(cases), share)
+    if count and not labelled:
+        raise ValueError("a share of labelled cases, but there are none")
+    first = step * count
+    chosen = [
+        _shuffled(labelled, seed, one // len(labelled))[one % len(labelled)] for one in range(first, first + count)
+    ]
+    return _placed(cases, chosen, np.random.default_rng((seed, 1, step)))
+
+
+def with_noise(cases: Sequence[T], noise: Sequence[T], share: float, seed: int) -> list[T]:
+    """As many as `cases`, of which `share` are noise instead; none of the noise is taken twice.
+
+    Raises:
+        ValueError: less noise than the share needs, or a share outside 0 to 1.
+    """
+    count = _count(len(cases), share)
+    if count > len(noise):
+        raise ValueError(f"{count} noise cases are needed, {len(noise)} are there")
+    return _placed(cases, _shuffled(noise, seed, 0)[:count], np.random.default_rng((seed, 2)))
+
+
+def _count(total: int, share: float) -> int:
+    if not 0 <= share <= 1:
+        raise ValueError("a share is from 0 to 1")
+    return math.floor(total * share + 0.5)
+
+
+def _shuffled(items: Sequence[T], seed: int, turn: int) -> list[T]:
+    return [items[one] for one in np.random.default_rng((seed, 0, turn)).permutation(len(items))]
+
+
+def _placed(cases: Sequence[T], chosen: Sequence[T], rng: np.random.Generator) -> list[T]:
+    result = list(cases)
+    for place, item in zip(rng.permutation(len(result))[: len(chosen)], chosen, strict=True):
+        result[place] = item
+    return result
