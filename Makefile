@@ -37,6 +37,9 @@ bench: $(INSTALLED)
 
 # Seven ways of the reasoner's stage 2, three seeds each: hours on 2 cores; what is done is not done again.
 bench-learning: $(INSTALLED)
+	for set in train dev test arms-dev; do \
+	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
+	test -d var/models/cmr-r-arms-start || $(BIN)/chordae train sft --config configs/train/cmr-r-arms/start.yaml
 	$(BIN)/python -m benchmarks.learning
 
 # Everything in models/, from nothing: hours on 2 cores; see docs/train.md. Killed, it goes on where it was.
