@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from chordae.cli_diagnosis import diagnose, only_record
 from chordae.cli_evaluation import calibrate, evaluate
 from chordae.cli_learning import cohort, train
+from chordae.cli_loop import learn
 from chordae.cli_models import models
 from chordae.console import IngestView, err, out, progress, show_settings
 from chordae.console_answer import show_answer
@@ -55,6 +56,7 @@ app.add_typer(cohort, name="cohort")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(models, name="models")
+app.add_typer(learn, name="learn")
 app.command("calibrate")(calibrate)
 app.command("diagnose")(diagnose)
 

@@ -65,7 +65,7 @@ class Item(_Row):
     """The truth is that nothing is wrong: a positive finding here would be a mirage or an error."""
 
 
-Row = TypeVar("Row", bound=_Row)
+Row = TypeVar("Row", bound=BaseModel)
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:

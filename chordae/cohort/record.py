@@ -126,6 +126,8 @@ def make_record(truth: Truth, site: SiteProfile, rng: np.random.Generator) -> Re
     enlarged = next(one for one in parameters if one.name == "LV EDV index").flag == "high"
     statements = cmr_statements(truth, enlarged, WALL[truth.sex][1])
     stated, altered = alter(statements, site.wording, rng)
+    first = site.wording.begins_with
+    stated = sorted(stated, key=lambda one: first.index(one.key) if one.key in first else len(first))
     return Record(
         patient=truth.patient,
         site=truth.site,

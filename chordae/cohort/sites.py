@@ -75,6 +75,21 @@ class EchoMachine(_Strict):
     clips: tuple[int, int] = Field((12, 16), description="Fewest and most cine loops of a study, junk included.")
 
 
+CmrStatement = Literal[
+    "lv_size",
+    "lv_function",
+    "wall_motion",
+    "wall",
+    "trabeculation",
+    "rv_function",
+    "atrium",
+    "lge",
+    "tissue",
+    "pericardial",
+]
+"""What a record's description states (`statements.cmr_statements`)."""
+
+
 class Wording(_Strict):
     """Who writes the reports."""
 
@@ -83,6 +98,8 @@ class Wording(_Strict):
     errors: float = Field(0.01, ge=0, le=1, description="Share of findings that a report states wrongly.")
     lv_ef_range: tuple[float, float] = (53.0, 74.0)
     """Reference range of the LV ejection fraction, percent; the others follow sex and body size."""
+    begins_with: tuple[CmrStatement, ...] = ()
+    """Keys of the statements that a record's description begins with, in that order; the others follow as usual."""
 
 
 class SiteProfile(_Strict):

@@ -11,10 +11,11 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from chordae.learning.curriculum.config import CurriculumConfig
+from chordae.learning.curriculum.rewards.combine import RewardWeights
+from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.reasoner_run import ReasonerRun
 from chordae.learning.run_config import Run, Strict
-from chordae.platform.diagnosis.category import Language
 from chordae.platform.errors import BadSettings
-from chordae.platform.settings import EngineSettings
 
 
 class PretrainConfig(Run):
@@ -116,64 +117,38 @@ class GrpoConfig(Run):
         return self
 
 
-class MaGrpoConfig(Run):
-    """The reasoner's stage 2: rounds whose prompts follow what it is believed to be bad at (CMR-R's MA-GRPO).
-
-    The defaults are the reference's. `batch` counts answers, `batch / group` prompts.
-    """
+class MaGrpoConfig(ReasonerRun):
+    """The reasoner's stage 2: rounds whose prompts follow what it is believed to be bad at (CMR-R's MA-GRPO)."""
 
     type: Literal["ma-grpo"]
     steps: int = Field(0, ge=0, description="Those of all rounds; leave it out.")
     rounds: int = Field(ge=1, description="Of sampling, optimisation and assessment.")
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig, description="How rounds are made.")
     development: tuple[Path, ...] = Field(min_length=1, description="Directories of the cases that rounds end with.")
-    prompts: Language = Field("en", description="The language in which records are asked about.")
-    engine: EngineSettings | None = Field(
-        None, description="The inference engine that answers, beside the trainer; none: the trainer's own model does."
-    )
     budget: int | None = Field(
         None,
         ge=1,
         description="Answers after which the run ends, those of replaced groups included, the learning rate with them; "
         "none: it ends with its rounds.",
     )
-    batch: int = Field(48, ge=1, description="Answers a step.")
-    group: int = Field(6, ge=2, description="Answers to each prompt, against whose mean each is judged.")
-    kl: float = Field(0.001, ge=0, description="Weight of the divergence from the start checkpoint.")
-    temperature: float = Field(1.0, gt=0, description="Of the softmax that answers are drawn from.")
-    prompt_tokens: int = Field(8192, ge=1, description="Longest prompt; a longer one is refused.")
-    answer_tokens: int = Field(8192, ge=1, description="Longest answer; a longer one is cut off.")
-    learning_rate: float = Field(3e-7, gt=0, description="AdamW's.")
-    muon_learning_rate: float = Field(
-        0.0, ge=0, le=0, description="Always 0: steps are too small to be orthogonalised."
-    )
-    workers: int = Field(1, ge=0, le=1, description="One curriculum, one worker; 0 trains in this process.")
 
     @model_validator(mode="after")
     def _whole_rounds(self) -> Self:
-        if self.start is None or not self.cases:
-            raise ValueError("start and cases are missing: whose answers are rewarded, on what?")
-        if self.batch % self.group:
-            raise ValueError(f"batch: {self.batch} answers are no whole groups of {self.group}")
         if self.curriculum.round_prompts % self.step_prompts:
             raise ValueError(f"curriculum.round_prompts: no whole steps of {self.step_prompts} prompts")
         total = self.rounds * self.curriculum.round_prompts // self.step_prompts
         if self.steps not in (0, total):
             raise ValueError(f"steps is {self.steps}, the rounds' sum {total}: leave it out")
-        if self.engine is not None and self.engine.max_model_len < self.prompt_tokens + self.answer_tokens:
-            raise ValueError("engine.max_model_len: must be at least prompt_tokens + answer_tokens")
-        if self.engine is not None and self.temperature != 1.0:
-            raise ValueError("temperature: the engine tells log-probabilities at 1 alone")
         object.__setattr__(self, "steps", total)
         return self
 
     @property
-    def step_prompts(self) -> int:
-        """Prompts a step."""
-        return self.batch // self.group
+    def worth(self) -> RewardWeights:
+        """As the curriculum says."""
+        return self.curriculum.rewards
 
 
-AnyConfig = PretrainConfig | SftConfig | GrpoConfig | MaGrpoConfig
+AnyConfig = PretrainConfig | SftConfig | GrpoConfig | MaGrpoConfig | PcrlConfig
 TrainConfig = Annotated[AnyConfig, Field(discriminator="type")]
 _ADAPTER: TypeAdapter[AnyConfig] = TypeAdapter(TrainConfig)
 

@@ -18,9 +18,10 @@ from datasets import Dataset
 from torch import Tensor
 
 from chordae.learning import checkpoint
-from chordae.learning.config import GrpoConfig, MaGrpoConfig
+from chordae.learning.config import GrpoConfig
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
+from chordae.learning.reasoner_run import ReasonerRun
 from chordae.learning.rewards import chose_right
 from chordae.learning.rollout import Prompts, encoded_once, sample_answers
 from chordae.learning.sft import summary
@@ -77,7 +78,7 @@ class _Noted(Report):
         tell(self.say, state.global_step, self.steps, values, self.started)
 
 
-def grpo_arguments(config: GrpoConfig | MaGrpoConfig, work: Path, cuda: bool, **more: Any) -> GrpoArguments:
+def grpo_arguments(config: GrpoConfig | ReasonerRun, work: Path, cuda: bool, **more: Any) -> GrpoArguments:
     """TRL's arguments for a configuration; `more` are those that it alone has.
 
     The loss is the original one: the mean over an answer's tokens, then over answers; advantages in units of their

@@ -1,4 +1,4 @@
-"""`chordae train pretrain | sft | grpo | ma-grpo`: a configuration's run on Ray Train, stopped and resumed at will.
+"""`chordae train ...` and `chordae learn pcrl`: a configuration's run on Ray Train, stopped and resumed at will.
 
 Everything that can be wrong with the input is looked at before a worker starts. Checkpoints and losses lie in a work
 directory beside the output; the same command again goes on where a killed run stopped. With several workers it must lie
@@ -26,12 +26,14 @@ from chordae.learning.config import MaGrpoConfig, SftConfig, load_config, parse_
 from chordae.learning.foreign import Foreign
 from chordae.learning.lineage import manifest
 from chordae.learning.media_cache import View
+from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.unlabelled import read_unlabelled
 from chordae.learning.reasoner_lessons import open_cases, refuse_shared
 from chordae.learning.run_config import Run
 from chordae.learning.studies import Studies, load_samples, refuse_held_out
 from chordae.learning.tracking import LOSSES, LossLog
 from chordae.learning.tracking_callback import Say
-from chordae.platform.errors import BadSettings
+from chordae.platform.errors import BadSettings, LearningHalted
 from chordae.platform.files import write_atomically
 from chordae.platform.registry.client import tracking_uri
 from chordae.platform.registry.tracking import TrackedRun
@@ -46,11 +48,14 @@ WORKER_ENVIRONMENT = {
 """Threads that spin while they wait made a step five times slower on two busy cores (8 s against 1.8 s). A tensor that
 glibc takes from the kernel and gives back at every use is cleared every time: half of an encoder's step (3.5 s against
 1.9 s); so memory once taken is kept."""
+HALTED = "halted.txt"
+"""In the work directory of a run that a brake stopped: why."""
 LOOPS = {
     "pretrain": "chordae.learning.pretrain",
     "sft": "chordae.learning.sft",
     "grpo": "chordae.learning.grpo",
     "ma-grpo": "chordae.learning.ma_grpo",
+    "pcrl": "chordae.learning.pcrl.training",
 }
 """Modules with `run(session) -> metrics`, by the configuration's type; imported in the worker."""
 
@@ -87,7 +92,7 @@ def train(
     """Run what a file of `configs/train` describes.
 
     Args:
-        kind: the type that the file must have: pretrain, sft, grpo, ma-grpo.
+        kind: the type that the file must have: pretrain, sft, grpo, ma-grpo, pcrl.
         config_path: the YAML file.
         output: directory of the checkpoint; none: `<data_dir>/models/<name>`.
         resume: go on with a run of the same configuration that was stopped; otherwise start anew.
@@ -99,21 +104,23 @@ def train(
     Raises:
         BadSettings: the file is wrong, or the work directory holds a run of another configuration.
         BadInput: a checkpoint, dataset or split that cannot be used; see `prepare`.
+        LearningHalted: a brake stopped the run (pcrl); no checkpoint was written.
     """
     config = load_config(config_path)
     if config.type != kind:
-        raise BadSettings(f"{config_path.name} has the type {config.type}", f"chordae train {config.type}")
-    command = ["chordae", "train", kind, "--config", str(config_path), *(["--output", str(output)] if output else [])]
+        raise BadSettings(f"{config_path.name} has the type {config.type}", f"{_verb(config.type)} {config.type}")
+    command = [_verb(kind), kind, "--config", str(config_path), *(["--output", str(output)] if output else [])]
     output = (output or data_dir / "models" / config.name).resolve()
     prepare(config)
     work = output.parent / f".{output.name}.training"
     checkpoint.recover(output)
     key = _claim(work, output, config, resume)
+    _refuse_halted(work)
     gpu = torch.cuda.is_available() if config.use_gpu is None else config.use_gpu
     told: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
         "directory": str(Path.cwd()),
-        "command": shlex.join(command),
+        "command": " ".join([command[0], shlex.join(command[1:])]),
         "gpu": gpu,
         "key": key,
         "output": str(output),
@@ -137,9 +144,14 @@ def train(
     finally:
         if started:
             ray.shutdown()
+    _refuse_halted(work)
     (work / LOSSES).replace(output.with_name(f"{output.name}.{LOSSES}"))
     shutil.rmtree(work)
     return output
+
+
+def _verb(kind: str) -> str:
+    return "chordae learn" if kind == "pcrl" else "chordae train"
 
 
 def prepare(config: Run) -> None:
@@ -154,13 +166,21 @@ def prepare(config: Run) -> None:
         family = reasoner.ARCHITECTURE if config.cases else checkpoint.ARCHITECTURE
         checkpoint.verify(config.start, config.modality, config.size, config.frames, family)
     if config.cases:
-        development = config.development if isinstance(config, MaGrpoConfig) else ()
-        refuse_shared(open_cases(config.cases), open_cases((*config.held_out, *development)))
+        refuse_shared(open_cases(config.cases), open_cases((*config.held_out, *_assessed_on(config))))
+    if isinstance(config, PcrlConfig):
+        read_unlabelled(config.unlabelled)
     if config.language:
         checkpoint.verify(config.language)
     if config.datasets:
         open_studies(config)
         open_foreign(config)
+
+
+def _assessed_on(config: Run) -> tuple[Path, ...]:
+    """Directories of the labelled cases that a run looks at while it trains."""
+    if isinstance(config, MaGrpoConfig):
+        return config.development
+    return config.sentinels if isinstance(config, PcrlConfig) else ()
 
 
 def open_studies(config: Run) -> Studies:
@@ -202,7 +222,12 @@ def train_loop(told: dict[str, Any]) -> None:
     device = get_device() if told["gpu"] else torch.device("cpu")
     tracked = TrackedRun(told["tracking"], config.name, told["key"]) if first else None
     session = Session(config, work, _printer(config.name) if first else lambda line: None, first, device, tracked)
-    model, tokenizer, metrics = import_module(LOOPS[config.type]).run(session)
+    try:
+        model, tokenizer, metrics = import_module(LOOPS[config.type]).run(session)
+    except LearningHalted as halt:  # an outcome, not a failure, which Ray would try again
+        if first:
+            write_atomically(work / HALTED, halt.problem.encode())
+        return
     if first:
         checkpoint.write(model, tokenizer, config, output, manifest(config, told["command"], metrics))
     if tracked is not None:
@@ -228,6 +253,11 @@ def _claim(work: Path, output: Path, config: Run, resume: bool) -> str:
         write_atomically(key, uuid.uuid4().hex.encode())
     write_atomically(mark, config.digest().encode())
     return key.read_text()
+
+
+def _refuse_halted(work: Path) -> None:
+    if (work / HALTED).is_file():
+        raise LearningHalted((work / HALTED).read_text(), "no weights were made; --no-resume begins anew")
 
 
 def _parameters(config: Run) -> dict[str, str]:

@@ -6,7 +6,6 @@ is whole has both, of the same step.
 
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,15 @@ from chordae.learning.config import MaGrpoConfig
 from chordae.learning.curriculum.config import make_advantage, make_filter, make_sampler
 from chordae.learning.curriculum.rounds import Curriculum
 from chordae.learning.curriculum.state import CurriculumState
-from chordae.learning.engine_rollouts import engine_rollouts
 from chordae.learning.grpo import SEEDS
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
 from chordae.learning.ma_grpo_report import RoundReport
 from chordae.learning.reasoner_cases import Cases, Group, assess
-from chordae.learning.reasoner_grpo import ReasonerTrainer, trainer_options
+from chordae.learning.reasoner_grpo import ReasonerTrainer, train_with_rollouts, trainer_options
 from chordae.learning.sft import summary
 from chordae.learning.sharding import whole_model
 from chordae.platform.torch_libs import mend_torchvision
-from chordae.platform.weights import fetch_checkpoint
 
 mend_torchvision()  # trl imports transformers' processors
 
@@ -54,12 +51,8 @@ def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
     if trainer.spent and last is not None:  # killed between its last step and its end
         trainer._load_from_checkpoint(str(last))
     else:
-        with ExitStack() as stack:
-            if config.engine is not None:
-                checkpoint_of = fetch_checkpoint(str(config.start), None)
-                engine = engine_rollouts(checkpoint_of, config.engine, trainer, training.sampling(config))
-                trainer.rollouts = stack.enter_context(engine)
-            trainer.train(resume_from_checkpoint=None if last is None else str(last))
+        with train_with_rollouts(trainer, last):
+            pass
     if losses is not None:
         losses.flush(config.steps)
     state = curriculum.state
@@ -97,8 +90,9 @@ class MaGrpoTrainer(ReasonerTrainer):
         self.curriculum = curriculum
         self.unanimous, self.replaced, self.left = 0, 0, 0
         super().__init__(training, config, **options)
+        self.config: MaGrpoConfig = config
         self._filter = make_filter(config.curriculum.filter)
-        self._advantage = make_advantage(config.curriculum.advantage, config.curriculum.rewards)
+        self._advantage = make_advantage(config.curriculum.advantage, config.worth)
 
     @property
     def spent(self) -> bool:

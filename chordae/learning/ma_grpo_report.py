@@ -1,52 +1,36 @@
 """MA-GRPO's live view: each step's figures in the log of losses (and MLflow), each round as a table in the terminal."""
 
 from io import StringIO
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from chordae.learning.curriculum.state import CurriculumState, Round
-from chordae.learning.grpo import NOTED
 from chordae.learning.reasoner_cases import Assessed
-from chordae.learning.tracking import LossLog
-from chordae.learning.tracking_callback import Report, Say, tell
+from chordae.learning.reasoner_report import StepReport
 
-PARTS_NOTED = {f"rewards/{name}/mean": f"reward.{name}" for name in ("format", "answer", "cosine")}
 WIDTH = 110
 
 
-class RoundReport(Report):
+class RoundReport(StepReport):
     """Notes steps; the last step of a round carries the round's figures."""
 
-    def __init__(self, trainer: Any, losses: LossLog | None, say: Say, steps: int) -> None:
-        super().__init__(trainer, losses, say, steps)
-        self._round: dict[str, float] = {}
+    def of_step(self) -> dict[str, float]:
+        """How many groups were replaced."""
+        return {"replaced": float(self.trainer.replaced)}
 
     def round(self, ended: Round, found: Assessed, state: CurriculumState) -> None:
         """A round was assessed; `state` has taken it in."""
         counts = found.counts
         right, total = (sum(column) for column in zip(*counts.values(), strict=True))
         shares = {name: correct / cases for name, (correct, cases) in counts.items()}
-        self._round = {"accuracy": right / total, "balanced_accuracy": sum(shares.values()) / len(shares)}
-        self._round["macro_f1"] = found.macro_f1
-        self._round |= {f"accuracy.{name}": share for name, share in shares.items()}
-        self._round |= {f"posterior.{name}": one.mean for name, one in state.posteriors.items()}
-        self._round |= {f"quota.{name}": float(count) for name, count in ended.quota.items()}
-        self._round |= {"rollouts": float(state.rollouts), "round": float(ended.number)}
+        self.more = {"accuracy": right / total, "balanced_accuracy": sum(shares.values()) / len(shares)}
+        self.more["macro_f1"] = found.macro_f1
+        self.more |= {f"accuracy.{name}": share for name, share in shares.items()}
+        self.more |= {f"posterior.{name}": one.mean for name, one in state.posteriors.items()}
+        self.more |= {f"quota.{name}": float(count) for name, count in ended.quota.items()}
+        self.more |= {"rollouts": float(state.rollouts), "round": float(ended.number)}
         self.say("\n" + as_text(round_table(ended, found, state)))
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """One step is done; the trainer's last log, of the whole run, has no reward."""
-        if not logs or "reward" not in logs:
-            return
-        names = NOTED | PARTS_NOTED
-        values = {name: float(logs[theirs]) for theirs, name in names.items() if theirs in logs}
-        values |= {"replaced": float(self.trainer.replaced)}
-        if self.losses is not None:
-            self.losses.add(state.global_step, values | self._round)
-        self._round = {}
-        tell(self.say, state.global_step, self.steps, values, self.started)
 
 
 def round_table(ended: Round, found: Assessed, state: CurriculumState) -> Table:

@@ -1,6 +1,6 @@
-"""Cases as MA-GRPO uses them: prompts by id, what answers are worth, how many of a set are answered right."""
+"""Cases as the reasoner's reinforcement uses them: prompts by id, what answers are worth, how a set is answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,17 @@ from typing import Any
 from sklearn.metrics import f1_score
 
 from chordae.cohort.chinese import record_in
-from chordae.learning.config import MaGrpoConfig
 from chordae.learning.curriculum.rewards.combine import Reward, RewardWeights, reward
 from chordae.learning.nano import IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START
 from chordae.learning.reasoner import prompt_ids
 from chordae.learning.reasoner_lessons import case_id, open_cases
 from chordae.learning.reasoner_rollouts import Rollouts
+from chordae.learning.reasoner_run import ReasonerRun
 from chordae.learning.rollout import Sampled, Sampling
 from chordae.platform.diagnosis.category import CATEGORIES, Category, Language
 from chordae.platform.diagnosis.parsing import parse
 from chordae.platform.diagnosis.prompts import messages
+from chordae.platform.diagnosis.record import CmrRecord
 from chordae.platform.errors import BadInput, BadSettings
 
 
@@ -37,12 +38,59 @@ class Group:
         return [one.total for one in self.worth]
 
 
-class Cases:
-    """Records of datasets, asked about in one language.
+class Asked:
+    """Records that the reasoner is asked about in one language, and the categories by which answers are judged.
+
+    Raises:
+        BadSettings: when asked for: a prompt longer than `limit` tokens.
+    """
+
+    def __init__(self, records: Mapping[str, CmrRecord], tokenizer: Any, language: Language, limit: int) -> None:
+        self.records = dict(records)
+        self.categories: dict[str, Category] = {}
+        """Known or believed, by example."""
+        self.tokenizer, self.language, self.limit = tokenizer, language, limit
+
+    def prompt(self, example: str) -> list[int]:
+        """Token ids up to where the answer starts."""
+        return self.prompt_of(self.records[example])
+
+    def prompt_of(self, record: CmrRecord) -> list[int]:
+        """The same of any record."""
+        ids = prompt_ids(self.tokenizer, messages(record_in(record, self.language), self.language))
+        if len(ids) > self.limit:
+            raise BadSettings(f"a prompt has {len(ids)} tokens, more than {self.limit}", "raise prompt_tokens")
+        return ids
+
+    def sampling(self, config: ReasonerRun) -> Sampling:
+        """How answers are drawn: never a picture's tokens."""
+        picture = (VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
+        never = tuple(self.tokenizer.convert_tokens_to_ids(token) for token in picture)
+        return Sampling(config.answer_tokens, config.temperature, (self.tokenizer.eos_token_id,), never)
+
+    def groups(
+        self, examples: Sequence[str], answers: Sequence[Sampled], copies: int, weights: RewardWeights
+    ) -> list[Group]:
+        """`copies` answers to each example, with what they are worth by its category."""
+        made = []
+        for place, example in enumerate(examples):
+            said = list(answers[place * copies : (place + 1) * copies])
+            category = self.categories[example]
+            worth = [reward(self.text(answer.ids), category, weights) for answer in said]
+            made.append(Group(example, category, self.prompt(example), said, worth))
+        return made
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What the model wrote."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return text
+
+
+class Cases(Asked):
+    """Labelled records of datasets.
 
     Raises:
         BadInput: a dataset that cannot be read, or a case that is there twice.
-        BadSettings: when asked for: a prompt longer than `limit` tokens.
     """
 
     def __init__(self, datasets: Sequence[Path], tokenizer: Any, language: Language, limit: int) -> None:
@@ -50,13 +98,14 @@ class Cases:
         self.cases = {case_id(case): case for case in cases}
         if len(self.cases) < len(cases):
             raise BadInput("a case is there twice", "name every dataset once")
-        self.tokenizer, self.language, self.limit = tokenizer, language, limit
+        super().__init__({name: case.record for name, case in self.cases.items()}, tokenizer, language, limit)
+        self.categories = {name: case.category for name, case in self.cases.items()}
 
     def ids_by_class(self) -> dict[str, list[str]]:
         """Of the categories that occur, in the seed's order."""
         ids: dict[str, list[str]] = {name: [] for name in CATEGORIES}
-        for example, case in self.cases.items():
-            ids[case.category].append(example)
+        for example, category in self.categories.items():
+            ids[category].append(example)
         return {name: examples for name, examples in ids.items() if examples}
 
     def refuse_unknown(self, development: "Cases") -> None:
@@ -68,37 +117,6 @@ class Cases:
         unknown = development.ids_by_class().keys() - self.ids_by_class().keys()
         if unknown:
             raise BadInput(f"assessed, but never trained on: {', '.join(sorted(unknown))}", "train on more cases")
-
-    def prompt(self, example: str) -> list[int]:
-        """Token ids up to where the answer starts."""
-        record = record_in(self.cases[example].record, self.language)
-        ids = prompt_ids(self.tokenizer, messages(record, self.language))
-        if len(ids) > self.limit:
-            raise BadSettings(f"a prompt has {len(ids)} tokens, more than {self.limit}", "raise prompt_tokens")
-        return ids
-
-    def sampling(self, config: MaGrpoConfig) -> Sampling:
-        """How answers are drawn: never a picture's tokens."""
-        picture = (VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
-        never = tuple(self.tokenizer.convert_tokens_to_ids(token) for token in picture)
-        return Sampling(config.answer_tokens, config.temperature, (self.tokenizer.eos_token_id,), never)
-
-    def groups(
-        self, examples: Sequence[str], answers: Sequence[Sampled], copies: int, weights: RewardWeights
-    ) -> list[Group]:
-        """`copies` answers to each example, with what they are worth."""
-        made = []
-        for place, example in enumerate(examples):
-            said = list(answers[place * copies : (place + 1) * copies])
-            category = self.cases[example].category
-            worth = [reward(self.text(answer.ids), category, weights) for answer in said]
-            made.append(Group(example, category, self.prompt(example), said, worth))
-        return made
-
-    def text(self, ids: Sequence[int]) -> str:
-        """What the model wrote."""
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
-        return text
 
 
 @dataclass(frozen=True)
@@ -118,6 +136,6 @@ def assess(rollouts: Rollouts, development: Cases) -> Assessed:
     answers = rollouts.greedy([development.prompt(example) for example in examples])
     chosen = dict(zip(examples, (parse(development.text(answer)).category for answer in answers), strict=True))
     counts = {name: (sum(chosen[example] == name for example in those), len(those)) for name, those in ids.items()}
-    truth = [development.cases[example].category for example in examples]
+    truth = [development.categories[example] for example in examples]
     given = [chosen[example] or "" for example in examples]
     return Assessed(counts, float(f1_score(truth, given, labels=list(ids), average="macro", zero_division=0)))

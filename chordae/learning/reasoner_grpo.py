@@ -5,7 +5,8 @@ TRL's GRPOTrainer brings loss, advantages, reference model and checkpoints. Whic
 prompts, answers and rewards.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from chordae.learning.config import MaGrpoConfig
+from chordae.learning.engine_rollouts import engine_rollouts
 from chordae.learning.grpo import grpo_arguments
-from chordae.learning.reasoner_cases import Cases, Group
+from chordae.learning.reasoner_cases import Asked, Group
 from chordae.learning.reasoner_rollouts import Rollouts, TransformersRollouts
+from chordae.learning.reasoner_run import ReasonerRun
 from chordae.learning.shared_prompts import reading_once
 from chordae.platform.errors import BadSettings
 from chordae.platform.torch_libs import mend_torchvision
+from chordae.platform.weights import fetch_checkpoint
 
 mend_torchvision()  # trl imports transformers' processors
 
@@ -32,12 +35,12 @@ PARTS = ("format", "answer", "cosine")
 """Of the reward, in the order of TRL's reward functions."""
 
 
-def trainer_options(model: Any, tokenizer: Any, config: MaGrpoConfig, work: Path) -> dict[str, Any]:
+def trainer_options(model: Any, tokenizer: Any, config: ReasonerRun, work: Path) -> dict[str, Any]:
     """What every such trainer is told of `model`, which was loaded from `config.start`; checkpoints lie in `work`.
 
     The reference model is loaded from there again.
     """
-    weights = [getattr(config.curriculum.rewards, part) for part in PARTS]
+    weights = [getattr(config.worth, part) for part in PARTS]
     cuda = next(model.parameters()).device.type == "cuda"
     return {
         "model": model,
@@ -47,6 +50,23 @@ def trainer_options(model: Any, tokenizer: Any, config: MaGrpoConfig, work: Path
         "processing_class": tokenizer,
         "rollout_func": _rollout,
     }
+
+
+@contextmanager
+def train_with_rollouts(trainer: "ReasonerTrainer", last: Path | None) -> Iterator[None]:
+    """Train, from the checkpoint `last` if there is one, then go on while whoever draws the answers is still there.
+
+    Raises:
+        BadSettings: the engine cannot be started.
+    """
+    config = trainer.config
+    with ExitStack() as stack:
+        if config.engine is not None:
+            start = fetch_checkpoint(str(config.start), None)
+            engine = engine_rollouts(start, config.engine, trainer, trainer.training.sampling(config))
+            trainer.rollouts = stack.enter_context(engine)
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
+        yield
 
 
 def _part(name: str) -> Callable[..., list[float]]:
@@ -81,7 +101,7 @@ class ReasonerTrainer(GRPOTrainer):  # type: ignore[misc]
         BadSettings: answers would be used more than once: a resumed run would lack those of the step before.
     """
 
-    def __init__(self, training: Cases, config: MaGrpoConfig, **options: Any) -> None:
+    def __init__(self, training: Asked, config: ReasonerRun, **options: Any) -> None:
         arguments: GrpoArguments = options["args"]
         if arguments.num_iterations != 1:
             raise BadSettings("num_iterations is not 1", "answers are used once, then drawn anew")
@@ -100,7 +120,7 @@ class ReasonerTrainer(GRPOTrainer):  # type: ignore[misc]
         """Answers to these examples' prompts, and what they are worth; `call` counts the rollouts of a step."""
         prompts = [self.training.prompt(example) for example in examples]
         answers = self.rollouts.sample(prompts, self.num_generations, self.generator(call))
-        return self.training.groups(examples, answers, self.num_generations, self.config.curriculum.rewards)
+        return self.training.groups(examples, answers, self.num_generations, self.config.worth)
 
     def generator(self, call: int) -> torch.Generator:
         """Of this step and call: what a resumed run draws does not depend on what was drawn before."""

@@ -137,3 +137,9 @@ class StillAnswering(ChordaeError):
 
     status = 503
     code = "still_answering"
+
+
+class LearningHalted(ChordaeError):
+    """A brake stopped a run that learns from unlabelled cases; its weights were not kept."""
+
+    code = "learning_halted"

@@ -22,7 +22,7 @@ class AbstentionSettings(Noun):
     """When a case gets no pseudo-label."""
 
     least_margin: float = Field(0.3, ge=0, le=1, description="Of the vote, in shares of the weight.")
-    most_unfaithful: float = Field(0.5, ge=0, le=1, description="Share of the winner's chains that may fail the check.")
+    most_unfaithful: float = Field(0.5, ge=0, le=1, description="Share of the winner's chains about the record as it came that may fail.")
     entropy_weight: float = Field(0.5, ge=0, le=1, description="Of the entropy in the uncertainty, beside consistency.")
 
 
@@ -86,8 +86,9 @@ def _why(
         why.append("low margin")
     if _rephrasing_disagrees(answers, doubts):
         why.append("rephrasing disagrees")
-    chains = [one.faithful for one in answers if one.category == result.winner]
-    if chains.count(False) / len(chains) > settings.most_unfaithful:
+    # of the record as it came: a chain may copy a reordered one badly and be right about the patient all the same
+    chains = [one.faithful for one in answers if one.category == result.winner and one.wording == 0]
+    if not chains or chains.count(False) / len(chains) > settings.most_unfaithful:
         why.append("unfaithful chains")
     return why
 

@@ -29,11 +29,15 @@ def with_replay(cases: Sequence[T], labelled: Sequence[T], share: float, seed: i
     count = _count(len(cases), share)
     if count and not labelled:
         raise ValueError("a share of labelled cases, but there are none")
-    first = step * count
-    chosen = [
-        _shuffled(labelled, seed, one // len(labelled))[one % len(labelled)] for one in range(first, first + count)
-    ]
-    return _placed(cases, chosen, np.random.default_rng((seed, 1, step)))
+    return _placed(cases, in_turns(labelled, step * count, count, seed), np.random.default_rng((seed, 1, step)))
+
+
+def in_turns(items: Sequence[T], first: int, count: int, seed: int) -> list[T]:
+    """Places `first` to `first + count` of an endless order that holds every item once before any comes again."""
+    turns: dict[int, list[T]] = {}
+    for turn in {place // len(items) for place in range(first, first + count)}:
+        turns[turn] = _shuffled(items, seed, turn)
+    return [turns[place // len(items)][place % len(items)] for place in range(first, first + count)]
 
 
 def with_noise(cases: Sequence[T], noise: Sequence[T], share: float, seed: int) -> list[T]:

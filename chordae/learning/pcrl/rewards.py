@@ -1,7 +1,8 @@
-"""What an answer to a pseudo-labelled case is worth, and how much the case weighs in the update.
+"""How much a pseudo-labelled case weighs in the update.
 
-The reward is agreement alone. Group-relative advantages are in units of their group's standard deviation, in which any
-factor of a group's rewards cancels; so the confidence of the label scales the advantages, a number a case.
+Its answers are worth what they would be with a true label (`curriculum.rewards`). Group-relative advantages are in units
+of their group's standard deviation, in which any factor of a group's rewards cancels; so the confidence of the label
+scales the advantages, a number a case.
 """
 
 from __future__ import annotations
@@ -14,14 +15,10 @@ from chordae.learning.curriculum.advantages.advantage import Array
 from chordae.learning.pcrl.abstention import PseudoLabel
 
 
-def agreement_reward(category: str | None, label: PseudoLabel) -> float:
-    """1 for the pseudo-label's category, else 0; 0 for every answer where there is no pseudo-label."""
-    return float(label.category is not None and category == label.category)
-
-
-def case_weights(labels: Sequence[PseudoLabel]) -> Array:
-    """(P,) how much each case counts, 0 to 1: the label's confidence, 0 where it abstained."""
-    return np.array([one.confidence for one in labels], dtype=float)
+def case_weights(labels: Sequence[PseudoLabel | None]) -> Array:
+    """(P,) how much each case counts, 0 to 1: its label's confidence, 0 where it abstained; 1 of a labelled case, which
+    has no pseudo-label."""
+    return np.array([1.0 if one is None else one.confidence for one in labels], dtype=float)
 
 
 def weighted_advantages(advantages: Array, weights: Array) -> Array:
