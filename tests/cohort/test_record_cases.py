@@ -34,7 +34,8 @@ from chordae.platform.errors import BadInput, BadSettings
 CONFIG = CasesConfig(
     members=(Members(site="university", patients=2, seed=5), Members(site="heart-centre", patients=1, seed=6))
 )
-CONFIGS = {path.stem: path for path in Path("configs/datasets").glob("cmr-r-*.yaml")}
+ARMS_DEV = Path("configs/datasets/cmr-r-arms-dev.yaml")
+CONFIGS = {path.stem: path for path in Path("configs/datasets").glob("cmr-r-*.yaml") if path != ARMS_DEV}
 HARD = Reading(mistakes=3, without_contrast=0.5, contouring=1)
 
 
@@ -142,9 +143,18 @@ def test_the_datasets_are_read_alike_and_share_no_patient_with_any_other() -> No
     everyone = [
         (one["site"], one["seed"])
         for path in Path("configs/datasets").glob("*.yaml")
+        if path != ARMS_DEV
         for one in yaml.safe_load(path.read_text())["members"]
     ]
     assert len(set(everyone)) == len(everyone)
+
+
+def test_what_arms_are_assessed_on_is_half_of_the_development_set() -> None:
+    whole, half = (load_cases_config(path) for path in (CONFIGS["cmr-r-dev"], ARMS_DEV))
+    assert half.reading == whole.reading
+    assert [(one.site, one.seed, 2 * one.patients) for one in half.members] == [
+        (one.site, one.seed, one.patients) for one in whole.members
+    ]
 
 
 def test_nothing_is_trained_on_the_unseen_site_and_the_sites_are_long_tailed() -> None:

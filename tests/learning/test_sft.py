@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -268,9 +269,7 @@ def test_a_directory_with_something_else_in_it_is_not_written_over(tmp_path: Pat
 
 def damaged(pretrained: Path, where: Path, how: str) -> Path:
     """A copy of a checkpoint that something happened to."""
-    where.mkdir()
-    for path in pretrained.iterdir():
-        (where / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(pretrained, where)
     weights, config = where / "model.safetensors", json.loads((where / "config.json").read_text())
     if how == "cut off":
         weights.write_bytes(weights.read_bytes()[:-1000])

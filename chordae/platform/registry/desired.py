@@ -81,8 +81,8 @@ class Desired:
             return last.model_copy(update={"problem": f"{path} cannot be written ({error.strerror})"})
 
     def problem(self, model: str) -> str:
-        """Why the registry could not be asked the last time; empty: it was."""
-        return (self._known(self._path(model), None) or Desire()).problem
+        """Why what `wanted` says may be out of date; empty: it is not."""
+        return self.desire(model).problem
 
     def take_turn(self, model: str, replica: str, lease_s: float) -> bool:
         """Whether this replica may change its weights now; no other of the model may until it gives its turn back, or
