@@ -39,6 +39,13 @@ def calibrate_reasoner(
     cases = chosen(open_cases([datasets / split]), most)
     checkpoint = fetch_checkpoint(settings.model, settings.revision)
     refuse_shared(open_cases([datasets / name for name in training_sets(checkpoint)]), cases)
+    return calibrate_on(checkpoint, settings, cases, split, tell)
+
+
+def calibrate_on(
+    checkpoint: Path, settings: ExpertSettings, cases: Sequence[Case], split: str, tell: Tell = lambda stage: None
+) -> Temperature:
+    """The same on these cases, whatever the checkpoint was trained on; `split` is what they are called."""
     found = fitted(diagnosed(checkpoint, settings, cases, "en", tell), cases, identify(checkpoint).digest, split)
     write_temperature(checkpoint, found)
     return found

@@ -8,7 +8,8 @@ which it gives no category counts as wrong, and ranks below all others of every 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -152,27 +153,32 @@ def diagnosed(
         BadSettings: the checkpoint cannot be served.
         ExpertUnavailable: the engine died.
     """
-    manifest = read_manifest(checkpoint)
-    engine = TextEngine(checkpoint, manifest.name, settings.engine)
-    reasoning = Reasoning(
-        engine=engine,
-        weights=identify(checkpoint),
-        settings_digest="",
-        context=settings.engine.max_model_len,
-        longest=settings.max_answer_tokens,
-        timeout_s=PATIENCE_S,
-    )
 
     async def run() -> list[DiagnosisOutcome]:
         tell("loading the engine")
-        await engine.start()
-        try:
+        async with running(checkpoint, settings) as reasoning:
             tell(f"diagnosing {len(cases)} records")
             return await diagnose_all(reasoning, cases, language, noticed)
-        finally:
-            engine.stop()
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def running(checkpoint: Path, settings: ExpertSettings) -> AsyncIterator[Reasoning]:
+    """A checkpoint's reasoning at temperature 1, while its engine runs. Raises as `diagnosed`."""
+    engine = TextEngine(checkpoint, read_manifest(checkpoint).name, settings.engine)
+    await engine.start()
+    try:
+        yield Reasoning(
+            engine=engine,
+            weights=identify(checkpoint),
+            settings_digest="",
+            context=settings.engine.max_model_len,
+            longest=settings.max_answer_tokens,
+            timeout_s=PATIENCE_S,
+        )
+    finally:
+        engine.stop()
 
 
 async def diagnose_all(

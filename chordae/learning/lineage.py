@@ -6,7 +6,10 @@ from chordae.cohort.record_cases import checksum as cases_checksum
 from chordae.cohort.record_cases import read_cases
 from chordae.learning import checkpoint
 from chordae.learning.config import SftConfig, TrainConfig
+from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.unlabelled import RECORDS
 from chordae.learning.studies import checksum
+from chordae.platform.registry.version import sha256
 from chordae.platform.weights import fetch_checkpoint, identify
 
 
@@ -19,6 +22,8 @@ def manifest(config: TrainConfig, command: str, metrics: dict[str, Any]) -> dict
     }
     if isinstance(config, SftConfig) and config.foreign:
         lineage["foreign"] = {str(path): checksum(path) for path in config.foreign}
+    if isinstance(config, PcrlConfig):
+        lineage["unlabelled"] = {str(path): sha256(path / RECORDS) for path in config.unlabelled}
     for role, name in (("start", config.start), ("language", config.language)):
         if name:
             directory = fetch_checkpoint(name, None)

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from chordae.learning.config import GrpoConfig, MaGrpoConfig, PretrainConfig, SftConfig, load_config
+from chordae.learning.config import GrpoConfig, PretrainConfig, SftConfig, load_config
 from chordae.learning.nano import MERGE, PATCH, TEMPORAL
+from chordae.learning.reasoner_run import ReasonerRun
 from chordae.learning.sharding import Sharding
 from chordae.platform.errors import BadSettings
 from chordae.platform.torch_libs import mend_torchvision
@@ -91,7 +92,7 @@ def plan(config_path: Path) -> MemoryPlan:
         raise BadSettings(
             f"{config_path.name} divides nothing", "a memory plan needs `sharding`; see configs/train/*-3b-*"
         )
-    if isinstance(config, MaGrpoConfig) or config.cases:
+    if isinstance(config, ReasonerRun) or config.cases:
         raise BadSettings(f"{config_path.name} is a text-only reasoner's", "memory is planned for experts that see")
     model = instantiate(sharding.architecture)
     _check(config_path.name, config, sharding, model)

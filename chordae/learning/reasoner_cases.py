@@ -76,7 +76,8 @@ class Asked:
         for place, example in enumerate(examples):
             said = list(answers[place * copies : (place + 1) * copies])
             category = self.categories[example]
-            worth = [reward(self.text(answer.ids), category, weights) for answer in said]
+            record = record_in(self.records[example], self.language)
+            worth = [reward(self.text(answer.ids), category, record, weights) for answer in said]
             made.append(Group(example, category, self.prompt(example), said, worth))
         return made
 

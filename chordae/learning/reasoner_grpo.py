@@ -31,7 +31,7 @@ from transformers import PrinterCallback  # noqa: E402
 from trl import GRPOConfig as GrpoArguments  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 
-PARTS = ("format", "answer", "cosine")
+PARTS = ("format", "answer", "cosine", "faithful")
 """Of the reward, in the order of TRL's reward functions."""
 
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from chordae.learning.grpo import NOTED
+from chordae.learning.reasoner_grpo import PARTS
 from chordae.learning.tracking import LossLog
 from chordae.learning.tracking_callback import Report, Say, tell
 
-PARTS_NOTED = {f"rewards/{name}/mean": f"reward.{name}" for name in ("format", "answer", "cosine")}
+PARTS_NOTED = {f"rewards/{name}/mean": f"reward.{name}" for name in PARTS}
 
 
 class StepReport(Report):

@@ -143,3 +143,10 @@ class LearningHalted(ChordaeError):
     """A brake stopped a run that learns from unlabelled cases; its weights were not kept."""
 
     code = "learning_halted"
+
+
+class RoundUnderWay(BadInput):
+    """Another round of learning of the same model has begun and not ended."""
+
+    status = 409
+    code = "round_under_way"

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from chordae.platform.errors import BadInput, UnknownStudy
 from chordae.platform.ledger import Base, DiagnosisRow, Ledger, SentStudyRow, StudyRow, Utc
+from chordae.platform.ledger_records import RecordRow
 
 GateVerdict = Literal["promote", "hold", "rollback"]
 DecidedBy = Literal["gate", "person"]
@@ -49,7 +50,7 @@ class FeedbackRow(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     study: Mapped[str] = mapped_column(String(64), index=True)
-    """Id of a study taken in, of one sent to the API, or of a diagnosis."""
+    """Id of a study or record taken in, of a study sent to the API, or of a diagnosis."""
     category: Mapped[str] = mapped_column(String(LONGEST))
     by: Mapped[str] = mapped_column(String(LONGEST))
     given_at: Mapped[datetime] = mapped_column(Utc)
@@ -149,7 +150,7 @@ class GateLedger(Ledger):
 
 
 def _known(session: Session, study: str) -> bool:
-    return any(session.get(table, study) is not None for table in (StudyRow, SentStudyRow, DiagnosisRow))
+    return any(session.get(table, study) is not None for table in (StudyRow, SentStudyRow, DiagnosisRow, RecordRow))
 
 
 def _decision(row: GateDecisionRow) -> KeptDecision:

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from chordae.platform.errors import BadSettings
+from chordae.platform.learning_settings import LearningSettings
 from chordae.platform.schemas import KIND_OF, Modality
 
 REASONER = "reasoner"
@@ -193,8 +194,8 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = Field(default_factory=lambda: GatewaySettings(), description="The API")
     ledger: LedgerSettings = Field(default_factory=lambda: LedgerSettings(), description="What happened to every study")
     ingest: IngestSettings = Field(default_factory=lambda: IngestSettings(), description="Taking studies in")
-
     swap: SwapSettings = Field(default_factory=lambda: SwapSettings(), description="New weights while serving")
+    learning: LearningSettings = Field(default_factory=lambda: LearningSettings(), description="Learning while serving")
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:

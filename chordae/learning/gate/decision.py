@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chordae.learning.gate.measured import Trial
 from chordae.learning.gate.rules import RULES, RuleOutcome
-from chordae.learning.gate.settings import GateSettings
+from chordae.platform.learning_settings import GateSettings
 from chordae.platform.noun import Noun
 
 Verdict = Literal["promote", "hold", "rollback"]

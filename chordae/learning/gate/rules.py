@@ -14,7 +14,7 @@ from pydantic import Field
 from chordae.learning.gate.calibration import calibration_change
 from chordae.learning.gate.measured import Measured, Trial
 from chordae.learning.gate.paired import Difference, Right, difference
-from chordae.learning.gate.settings import GateSettings
+from chordae.platform.learning_settings import GateSettings
 from chordae.platform.noun import Noun
 
 

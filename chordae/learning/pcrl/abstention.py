@@ -22,7 +22,9 @@ class AbstentionSettings(Noun):
     """When a case gets no pseudo-label."""
 
     least_margin: float = Field(0.3, ge=0, le=1, description="Of the vote, in shares of the weight.")
-    most_unfaithful: float = Field(0.5, ge=0, le=1, description="Share of the winner's chains about the record as it came that may fail.")
+    most_unfaithful: float = Field(
+        0.5, ge=0, le=1, description="Share of the winner's chains about the record as it came that may fail."
+    )
     entropy_weight: float = Field(0.5, ge=0, le=1, description="Of the entropy in the uncertainty, beside consistency.")
 
 

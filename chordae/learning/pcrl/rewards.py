@@ -1,8 +1,8 @@
 """How much a pseudo-labelled case weighs in the update.
 
-Its answers are worth what they would be with a true label (`curriculum.rewards`). Group-relative advantages are in units
-of their group's standard deviation, in which any factor of a group's rewards cancels; so the confidence of the label
-scales the advantages, a number a case.
+Its answers are worth what they would be with a true label (`curriculum.rewards`). Group-relative advantages are in
+units of their group's standard deviation, in which any factor of a group's rewards cancels; so the confidence of the
+label scales the advantages, a number a case.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -18,6 +18,7 @@ from chordae.learning import checkpoint
 from chordae.learning.diagnosis_evaluation import chosen
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
+from chordae.learning.pcrl.abstention import PseudoLabel
 from chordae.learning.pcrl.brakes import RoundFigures, brake
 from chordae.learning.pcrl.config import PcrlConfig
 from chordae.learning.pcrl.labelling import Labelled, Labeller
@@ -33,6 +34,7 @@ from chordae.learning.reasoner_lessons import case_id
 from chordae.learning.reasoner_report import StepReport
 from chordae.learning.sft import summary
 from chordae.learning.sharding import whole_model
+from chordae.platform.diagnosis.category import Category
 from chordae.platform.diagnosis.parsing import parse
 from chordae.platform.errors import BadInput, LearningHalted
 
@@ -122,9 +124,9 @@ class PcrlTrainer(ReasonerTrainer):
         detector = fit([parameters(asked.records[one]) for one in self.replayed])
         self.labeller = Labeller(asked, config, detector)
         self.sentinel_labeller = Labeller(sentinels, config, detector)
+        self._labels: dict[str, PseudoLabel] = {}
         for part in state.labels:
-            asked.categories |= {label.case: label.category for label in part if label.category is not None}
-        self._weights = {label.case: label for part in state.labels for label in part}
+            self._believe(part)
 
     def roll_step(self, count: int) -> list[Group]:
         """As `ReasonerTrainer.roll_step`; the first step of a round labels and looks first."""
@@ -155,12 +157,15 @@ class PcrlTrainer(ReasonerTrainer):
         self.refuse_drift()
         labelled = self.labeller.label(self.parts[number], self.rollouts, self.generator(VOTERS))
         self.plan = self.plan.model_copy(update={"labels": (*self.plan.labels, labelled.labels)})
-        given = {label.case: label.category for label in labelled.labels if label.category is not None}
-        self.training.categories |= given
-        self._weights |= {label.case: label for label in labelled.labels}
-        figures = figures_of(PcrlState(labels=(labelled.labels,)))
-        self.report.more = figures
-        self.report.say(f"round {number + 1}: {len(given)} of {len(labelled.labels)} records labelled")
+        self._believe(labelled.labels)
+        self.report.more = figures_of(PcrlState(labels=(labelled.labels,)))
+        counts = f"{self.report.more['labelled']:.0f} of {len(labelled.labels)}"
+        self.report.say(f"round {number + 1}: {counts} records labelled")
+
+    def _believe(self, labels: Sequence[PseudoLabel]) -> None:
+        self._labels |= {label.case: label for label in labels}
+        believed = {label.case: label.category for label in labels if label.category is not None}
+        self.training.categories |= cast("dict[str, Category]", believed)
 
     def _look(self) -> RoundFigures:
         """Sentinels answered, and labelled as if nobody knew; what the first round's records are answered with."""
@@ -183,7 +188,7 @@ class PcrlTrainer(ReasonerTrainer):
         """TRL's; a case weighs as much as its label is sure, a labelled one 1."""
         scored: dict[str, Any] = super()._generate_and_score_completions(inputs)
         advantages = scored["advantages"].reshape(len(self.groups), -1)
-        weights = case_weights([self._weights.get(group.example) for group in self.groups])
+        weights = case_weights([self._labels.get(group.example) for group in self.groups])
         weighted = weighted_advantages(advantages.cpu().numpy(), weights)
         scored["advantages"] = torch.as_tensor(weighted.ravel()).to(scored["advantages"])
         return scored

@@ -27,7 +27,7 @@ def chain(category: Category = TRUTH, language: str = "en") -> str:
 
 def worth(text: str) -> tuple[float, float, float]:
     """Form, answer and cosine."""
-    result = reward(text, TRUTH, WEIGHTS)
+    result = reward(text, TRUTH, RECORD, WEIGHTS)
     return result.format, result.answer, result.cosine
 
 
@@ -128,6 +128,7 @@ weights_of = st.builds(
     format=st.floats(0, 5),
     answer=st.floats(0.1, 5),
     cosine=st.floats(0, 5),
+    faithful=st.floats(0, 5),
     longest=st.integers(1, 2000),
 )
 
@@ -136,8 +137,9 @@ weights_of = st.builds(
 def test_whatever_is_written_the_total_is_the_weighted_sum_and_within_its_bounds(
     text: str, weights: RewardWeights
 ) -> None:
-    result = reward(text, TRUTH, weights)
-    expected = weights.format * result.format + weights.answer * result.answer + weights.cosine * result.cosine
+    result = reward(text, TRUTH, RECORD, weights)
+    parts = ("format", "answer", "cosine", "faithful")
+    expected = sum(getattr(weights, part) * getattr(result, part) for part in parts)
     assert result.total == pytest.approx(expected)
     low, high = weights.bounds()
     assert low - 1e-9 <= result.total <= high + 1e-9
@@ -145,10 +147,19 @@ def test_whatever_is_written_the_total_is_the_weighted_sum_and_within_its_bounds
 
 
 def test_bounds_are_reached() -> None:
-    weights = RewardWeights(format=0.2, answer=1, cosine=0.5, longest=1)
-    assert reward(chain(), TRUTH, weights).total == pytest.approx(weights.bounds()[1])
-    longer = RewardWeights(format=0.2, answer=1, cosine=0.5, longest=10**9)
-    assert reward("<answer></answer>", TRUTH, longer).total == pytest.approx(longer.bounds()[0])
+    weights = RewardWeights(format=0.2, answer=1, cosine=0.5, faithful=0.3, longest=1)
+    assert reward(chain(), TRUTH, RECORD, weights).total == pytest.approx(weights.bounds()[1])
+    longer = RewardWeights(format=0.2, answer=1, cosine=0.5, faithful=0.3, longest=10**9)
+    assert reward("<answer></answer>", TRUTH, RECORD, longer).total == pytest.approx(longer.bounds()[0])
+
+
+def test_a_chain_that_cites_what_the_record_does_not_say_is_not_faithful_however_right_it_is() -> None:
+    assert reward(chain(), TRUTH, RECORD, WEIGHTS).faithful == 1.0
+    for said, instead in (("40.9", "41.9"), ("low", "high"), ("[3] Sub", "[2] Sub"), ("inferior", "anterior")):
+        assert said in chain()
+        result = reward(chain().replace(said, instead), TRUTH, RECORD, WEIGHTS)
+        assert (result.answer, result.faithful) == (1.0, 0.0)
+    assert WEIGHTS.faithful == 0, "CMR-R has no such reward"
 
 
 def test_rewards_that_all_weigh_nothing_are_refused() -> None:

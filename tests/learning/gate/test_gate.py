@@ -18,7 +18,7 @@ from chordae.learning.gate.decision import decide
 from chordae.learning.gate.measured import Measured, Outcome, Trial
 from chordae.learning.gate.page import decision_page
 from chordae.learning.gate.paired import difference
-from chordae.learning.gate.settings import GateSettings
+from chordae.platform.learning_settings import GateSettings
 
 CLASSES = tuple("abcdefgh")
 SITES = ("north", "south", "east")

@@ -1,0 +1,69 @@
+"""Champion and candidate on the same sentinels, through the engine that serves: what the gate decides by."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chordae.cohort.record_cases import Case
+from chordae.learning.diagnosis_evaluation import diagnose_all, running
+from chordae.learning.diagnosis_evaluation_report import DiagnosisOutcome
+from chordae.learning.gate.measured import Measured, Outcome, Trial
+from chordae.learning.reasoner_lessons import case_id
+from chordae.platform.diagnosis.category import CATEGORIES
+from chordae.platform.diagnosis.temperature import read_temperature, scaled
+from chordae.platform.settings import ExpertSettings
+from chordae.platform.weights import identify
+
+TIMED = 16
+"""Sentinels that are asked again, one after the other: a rule about latency needs seconds that no queue is part of."""
+
+
+def measured_trial(
+    model: str, champion: tuple[str, Path], candidate: tuple[str, Path], settings: ExpertSettings, cases: Sequence[Case]
+) -> Trial:
+    """Both versions, each a number and a directory, measured on these cases.
+
+    Raises:
+        BadSettings: a checkpoint cannot be served.
+        ExpertUnavailable: an engine died.
+    """
+    both = [asyncio.run(_measured(*version, settings, cases)) for version in (champion, candidate)]
+    return Trial(model=model, champion=both[0], candidate=both[1])
+
+
+async def _measured(version: str, checkpoint: Path, settings: ExpertSettings, cases: Sequence[Case]) -> Measured:
+    fitted = read_temperature(checkpoint, identify(checkpoint).digest)
+    seconds = []
+    async with running(checkpoint, settings) as reasoning:
+        said = await diagnose_all(reasoning, cases, "en")
+        for case in cases[:TIMED]:
+            began = time.monotonic()
+            await reasoning.diagnose(case.record, "en", case_id(case))
+            seconds.append(time.monotonic() - began)
+    answered = [one for one in said if one.category is not None]
+    return Measured(
+        version=version,
+        outcomes=tuple(_outcome(one, 1.0 if fitted is None else fitted.temperature) for one in said),
+        # what the checks let through although a citation does not hold
+        mirages=sum(not one.faithful and not one.why for one in answered),
+        mirage_questions=len(answered),
+        latency_s={name: float(np.quantile(seconds, share)) for name, share in (("p50", 0.5), ("p90", 0.9))},
+    )
+
+
+def _outcome(one: DiagnosisOutcome, temperature: float) -> Outcome:
+    confidence = 0.0 if one.category is None else None  # who names no category claims nothing
+    if one.category is not None and one.probabilities:
+        confidence = min(1.0, scaled(one.probabilities, temperature)[CATEGORIES.index(one.category)])
+    return Outcome(
+        case=f"{one.site} {one.patient}",
+        truth=one.truth,
+        site=one.site,
+        right=one.category == one.truth,
+        confidence=confidence,
+    )

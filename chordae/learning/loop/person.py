@@ -1,0 +1,37 @@
+"""What a person decides about a candidate, in the gate's place or after it."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from chordae.platform.errors import BadInput
+from chordae.platform.ledger_gate import GateLedger, GateVerdict
+from chordae.platform.ledger_promotions import PromotionLedger
+from chordae.platform.registry.models import Models
+from chordae.platform.registry.promotion import Promotions
+from chordae.platform.settings import Settings
+
+
+def decide_by_person(settings: Settings, model: str, version: str, decision: str, by: str, reason: str) -> str:
+    """Write the decision down, then act on it: promote, hold, or roll back a champion. Returns what was done.
+
+    The loop asks for a person's word on its candidate before it acts on the gate's.
+
+    Raises:
+        BadInput: no such decision; UnknownVersion, NotPromotable and the like, as `Promotions` raises them.
+    """
+    if decision not in get_args(GateVerdict):
+        raise BadInput(f"{decision!r} is no decision", f"use one of: {', '.join(get_args(GateVerdict))}")
+    models = Models(settings.data_dir)
+    number = models.version(model, version).number
+    champion = models.aliases(model).get("champion", "")
+    ledger, promotions = GateLedger(settings.ledger_url), PromotionLedger(settings.ledger_url)
+    content = {"person": by, "reason": reason}
+    ledger.keep_gate_decision(model, champion, number, cast(GateVerdict, decision), "person", content)
+    if decision == "promote":
+        Promotions(settings.data_dir, promotions).promote(model, number, by, reason)
+        return f"version {number} of {model} is champion"
+    if decision == "rollback" and number == champion:
+        back = Promotions(settings.data_dir, promotions).rollback(model, by, reason)
+        return f"version {back.to_version} of {model} is champion again"
+    return f"version {number} of {model} will not be promoted by the loop"

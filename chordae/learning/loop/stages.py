@@ -1,0 +1,177 @@
+"""One round, stage by stage: collect -> train -> evaluate -> register -> decide, and again.
+
+A stage reads what the ledger and the round's directory hold, leaves its result there, and only then is written down as
+done. Whoever is killed in the middle of one does that stage again, and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from chordae.cohort.record_cases import Case
+from chordae.learning.calibrate_reasoner import calibrate_on
+from chordae.learning.checkpoint import manifest_of
+from chordae.learning.config import load_config
+from chordae.learning.diagnosis_evaluation import chosen
+from chordae.learning.gate.decision import decide
+from chordae.learning.gate.measured import Trial
+from chordae.learning.gate.page import decision_page
+from chordae.learning.launch import train
+from chordae.learning.loop.measuring import measured_trial
+from chordae.learning.loop.place import Place, is_made, place_of, write_recipe, write_records
+from chordae.learning.reasoner_lessons import open_cases
+from chordae.platform.diagnosis.category import Category
+from chordae.platform.diagnosis.record import CmrRecord
+from chordae.platform.errors import BadSettings, LearningHalted
+from chordae.platform.files import write_atomically
+from chordae.platform.ledger_gate import GateLedger, KeptDecision
+from chordae.platform.ledger_learning import LearningLedger, LearningRound
+from chordae.platform.ledger_promotions import PromotionLedger
+from chordae.platform.ledger_records import ProspectiveRecord
+from chordae.platform.registry.models import Models, Registered
+from chordae.platform.registry.promotion import Promotions
+from chordae.platform.settings import Settings
+from chordae.platform.weights import fetch_checkpoint, read_manifest
+
+Tell = Callable[[str], None]
+
+
+class LearningLoop:
+    """Of the settings' reasoner.
+
+    Raises:
+        BadSettings: the settings have no reasoner, or the ledger cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        if settings.reasoner is None:
+            raise BadSettings("there is no reasoner in the settings", "add one under `reasoner`")
+        self._settings, self._learning, self._reasoner = settings, settings.learning, settings.reasoner
+        self._tell = tell
+        self._ledger, self._gate = LearningLedger(settings.ledger_url), GateLedger(settings.ledger_url)
+        self._models = Models(settings.data_dir)
+        self._promotions = Promotions(settings.data_dir, PromotionLedger(settings.ledger_url))
+        self._shipped = fetch_checkpoint(self._reasoner.model, self._reasoner.revision)
+        self.model = read_manifest(self._shipped).name
+
+    def step(self) -> bool:
+        """Do the next stage of the round, or begin one if it is time; False where there is nothing to do.
+
+        Raises:
+            ChordaeError: the stage could not be done; the next call tries it again.
+        """
+        found = self._ledger.open_round(self.model)
+        if found is None:
+            if not self.due():
+                return False
+            found = self._ledger.begin_round(self.model, self._learning.most_per_site)
+            self._tell(f"round {found.id}: {len(self._ledger.records_of(found.id))} records collected")
+            return True
+        stages = {
+            "collected": self._train,
+            "trained": self._evaluate,
+            "evaluated": self._register,
+            "registered": self._decide,
+            "decided": self._close,
+        }
+        stages[found.stage](found, place_of(self._settings.data_dir, self.model, found.id))
+        return True
+
+    def due(self) -> bool:
+        """Whether enough records wait, or any has waited long enough."""
+        waiting = sum(self._ledger.waiting(self.model).values())
+        if waiting >= self._learning.least_records:
+            return True
+        rounds = self._ledger.rounds(self.model)
+        if not waiting or self._learning.every_h is None:
+            return False
+        return not rounds or datetime.now(UTC) - rounds[-1].changed_at >= timedelta(hours=self._learning.every_h)
+
+    def champion(self) -> Registered:
+        """What candidates are compared with; the settings' checkpoint, where none is yet."""
+        if "champion" not in (self._models.aliases(self.model) if self.model in self._models.names() else {}):
+            shipped = self._models.register(self._shipped)
+            self._promotions.promote(self.model, shipped.number, "loop", "what the settings serve")
+        return self._models.version(self.model, "champion")
+
+    def _train(self, found: LearningRound, place: Place) -> None:
+        champion = self.champion()
+        write_records(place, self._ledger.records_of(found.id))
+        version = f"{champion.number}.{found.id}"
+        write_recipe(place, self._learning.recipe, self.model, version, champion.directory)
+        before = load_config(place.recipe).version.split(".")[0]  # who was champion when the round began to train
+        if not is_made(place):
+            self._tell(f"round {found.id}: training from version {before}")
+            try:
+                train("pcrl", place.recipe, place.model, data_dir=self._settings.data_dir)
+            except LearningHalted as halt:
+                self._end(found, f"halted: {halt.problem}")
+                return
+        self._ledger.advance(found, "trained", {"champion": before, "training": manifest_of(place.model)["metrics"]})
+
+    def _evaluate(self, found: LearningRound, place: Place) -> None:
+        self._tell(f"round {found.id}: calibrating, and measuring beside version {found.content['champion']}")
+        calibrate_on(place.model, self._reasoner, open_cases(self._learning.calibration), "sentinels of the loop")
+        champion = self._models.version(self.model, found.content["champion"])
+        pair = ((champion.number, champion.directory), ("candidate", place.model))
+        trial = measured_trial(self.model, *pair, self._reasoner, self._sentinels())
+        write_atomically(place.trial, trial.model_dump_json().encode())
+        self._ledger.advance(found, "evaluated", {"sentinels": len(trial.champion.outcomes)})
+
+    def _register(self, found: LearningRound, place: Place) -> None:
+        version = self._models.register(place.model)
+        if not {"candidate", "champion"} & set(version.aliases):
+            self._promotions.nominate(self.model, version.number, "loop", f"round {found.id}")
+        self._tell(f"round {found.id}: version {version.number} is candidate")
+        self._ledger.advance(found, "registered", {"candidate": version.number})
+
+    def _decide(self, found: LearningRound, place: Place) -> None:
+        number = str(found.content["candidate"])
+        trial = Trial.model_validate_json(place.trial.read_bytes())
+        named = trial.model_copy(update={"candidate": trial.candidate.model_copy(update={"version": number})})
+        decision = decide(named, self._learning.gate)
+        write_atomically(place.page, decision_page(decision).encode())
+        if not any(one.by == "gate" for one in self._decisions(number)):
+            content = decision.model_dump(mode="json")
+            self._gate.keep_gate_decision(self.model, decision.from_version, number, decision.decision, "gate", content)
+        self._tell(f"round {found.id}: {decision.decision}, {decision.why}")
+        self._ledger.advance(found, "decided", {"decision": decision.decision, "why": decision.why})
+
+    def _close(self, found: LearningRound, place: Place) -> None:
+        number, verdict, why = (str(found.content[name]) for name in ("candidate", "decision", "why"))
+        said = [one for one in self._decisions(number) if one.by == "person"]
+        if verdict == "promote" and self._learning.promote == "person" and not said:
+            verdict, why = "hold", "a person decides, by the settings"
+        if said:
+            verdict, why = said[-1].decision, "a person decided"
+        if verdict == "promote" and self._models.version(self.model, "champion").number != number:
+            self._promotions.promote(self.model, number, "gate", f"round {found.id}: {why}")
+        outcomes = {"promote": "promoted", "hold": "held", "rollback": "sent back"}
+        self._end(found, f"version {number} {outcomes[verdict]}: {why}")
+
+    def _end(self, found: LearningRound, outcome: str) -> None:
+        self._ledger.end_round(found, outcome)
+        self._tell(f"round {found.id}: {outcome}")
+
+    def _decisions(self, number: str) -> list[KeptDecision]:
+        return [one for one in self._gate.gate_decisions(self.model) if one.to_version == number]
+
+    def _sentinels(self) -> list[Case]:
+        most = self._learning.most_sentinels
+        late = [_case(record, cast(Category, category)) for record, category in self._ledger.labelled()]
+        return [*chosen(open_cases(self._learning.sentinels), most), *chosen(late, most)]
+
+
+def _case(record: ProspectiveRecord, category: Category) -> Case:
+    """A record that a clinician has labelled, as sentinels are."""
+    return Case(
+        patient=record.id,
+        site=record.site,
+        category=category,
+        record=CmrRecord.model_validate(record.content),
+        topics=(),
+        altered=(),
+        numbers={},
+    )
