@@ -1,72 +1,73 @@
-"""The loop as a Ray actor: long-lived, restarted where it fails, and without any state of its own."""
+"""The loop as a Ray actor: long-lived, restarted where it fails, and without any state of its own.
+
+Ray reads its environment when it is first imported, so nothing here imports it before `start_ray`.
+"""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import ray
-
-from chordae.learning.loop.stages import LearningLoop, Tell
 from chordae.platform.cluster import start_ray
 from chordae.platform.errors import BadInput, BadSettings, ChordaeError
 from chordae.platform.settings import Settings
+
+NAME = "chordae-learning"
 
 
 class Learner:
     """What the actor runs. Its process may die at any moment: everything is in the ledger and in the rounds' files."""
 
     def __init__(self, settings: Settings, directory: str) -> None:
+        from chordae.learning.loop.stages import LearningLoop
+
         os.chdir(directory)  # settings' paths start where the command did
         self._lines: list[str] = []
         self._loop = LearningLoop(settings, self._lines.append)
 
-    def step(self) -> tuple[bool, list[str]]:
-        """The next stage of the round: whether there was one, and what was said since the last call.
-
-        Raises:
-            ChordaeError: the stage could not be done.
-        """
-        worked = self._loop.step()
-        said, self._lines[:] = list(self._lines), []
-        return worked, said
+    def step(self) -> tuple[bool, list[str], ChordaeError | None]:
+        """The next stage of the round: whether there was one, what was said, and what was wrong."""
+        self._lines.clear()
+        try:
+            return self._loop.step(), list(self._lines), None
+        except ChordaeError as error:
+            return False, list(self._lines), error
 
 
-def run_loop(settings: Settings, tell: Tell, once: bool) -> None:
-    """Run rounds as long as this process lives; with `once` until no record is waiting for one.
+def run_loop(settings: Settings, tell: Callable[[str], None], once: bool) -> None:
+    """Run rounds as long as this process lives; with `once` until no round is open and none is due.
 
-    A stage that fails because something is down is tried again after `learning.poll_s`; settings or input that no
-    waiting mends end the loop.
+    A stage that failed because something is down (ledger, registry, engine) is tried again after `learning.poll_s`.
 
     Raises:
-        BadSettings, BadInput: of a stage.
+        BadSettings, BadInput: of a stage, which no waiting mends; with `once` any other, too.
     """
     ours = start_ray(settings.cluster)
-    name = "chordae-learning"
+    import ray
+
     actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Learner)
-    learner = actor.options(name=name, get_if_exists=True).remote(settings, str(Path.cwd()))
+    learner = actor.options(name=NAME, get_if_exists=True).remote(settings, str(Path.cwd()))
     try:
-        while True:
-            worked = _step(learner, tell)
-            if not worked and once:
-                return
-            if not worked:
-                time.sleep(settings.learning.poll_s)
+        while _step(learner, tell, once, settings.learning.poll_s) or not once:
+            pass
     finally:
         if ours:
             ray.shutdown()
 
 
-def _step(learner: ray.actor.ActorHandle, tell: Tell) -> bool:
-    try:
-        worked, said = ray.get(learner.step.remote())
-    except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        if isinstance(cause, BadInput | BadSettings) or not isinstance(cause, ChordaeError):
-            raise cause from None
-        tell(f"{cause}")  # the ledger, the registry or an engine is down: what was begun goes on when it is back
-        return False
+def _step(learner: Any, tell: Callable[[str], None], once: bool, poll_s: float) -> bool:
+    import ray
+
+    worked, said, wrong = ray.get(learner.step.remote())
     for line in said:
         tell(line)
+    if wrong is not None and (once or isinstance(wrong, BadInput | BadSettings)):
+        raise wrong
+    if wrong is not None:
+        tell(f"{wrong}; once more in {poll_s:g} s")
+    if not worked and not once:
+        time.sleep(poll_s)
     return bool(worked)

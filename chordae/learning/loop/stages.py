@@ -24,7 +24,7 @@ from chordae.learning.loop.place import Place, is_made, place_of, write_recipe, 
 from chordae.learning.reasoner_lessons import open_cases
 from chordae.platform.diagnosis.category import Category
 from chordae.platform.diagnosis.record import CmrRecord
-from chordae.platform.errors import BadSettings, LearningHalted
+from chordae.platform.errors import BadInput, BadSettings, LearningHalted
 from chordae.platform.files import write_atomically
 from chordae.platform.ledger_gate import GateLedger, KeptDecision
 from chordae.platform.ledger_learning import LearningLedger, LearningRound
@@ -113,7 +113,12 @@ class LearningLoop:
 
     def _evaluate(self, found: LearningRound, place: Place) -> None:
         self._tell(f"round {found.id}: calibrating, and measuring beside version {found.content['champion']}")
-        calibrate_on(place.model, self._reasoner, open_cases(self._learning.calibration), "sentinels of the loop")
+        cases = chosen(open_cases(self._learning.calibration), self._learning.most_sentinels)
+        try:
+            calibrate_on(place.model, self._reasoner, cases, "learning.calibration")
+        except BadInput as error:  # probabilities that no temperature mends: nobody is to be served with them
+            self._end(found, f"sent back: {error.problem}")
+            return
         champion = self._models.version(self.model, found.content["champion"])
         pair = ((champion.number, champion.directory), ("candidate", place.model))
         trial = measured_trial(self.model, *pair, self._reasoner, self._sentinels())

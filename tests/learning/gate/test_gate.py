@@ -70,9 +70,9 @@ def verdicts(loss: str) -> list[str]:
     return found
 
 
-def test_an_equal_candidate_is_hardly_ever_rolled_back_and_often_promoted() -> None:
+def test_an_equal_candidate_is_seldom_rolled_back_and_often_promoted() -> None:
     found = verdicts("nothing")
-    assert found.count("rollback") <= 0.02 * DRAWS
+    assert found.count("rollback") <= 0.05 * DRAWS
     assert found.count("promote") >= 0.4 * DRAWS
 
 
