@@ -52,7 +52,7 @@ models: $(INSTALLED)
 	  for stage in pretrain sft grpo; do \
 	    config=configs/train/$$expert-nano-$$stage.yaml; name=$$(sed -n 's/^name: //p' $$config 2>/dev/null); \
 	    test ! -f $$config -o -d var/models/$$name || $(BIN)/chordae train $$stage --config $$config || exit 1; done; \
-	  mkdir -p models/$$expert-nano && cp var/models/$$expert-nano/* models/$$expert-nano/ || exit 1; \
+	  mkdir -p models/$$expert-nano && cp -r var/models/$$expert-nano/* models/$$expert-nano/ || exit 1; \
 	  for verb in calibrate "evaluate mcq" "evaluate vqa" "evaluate blind" "evaluate mirage"; do \
 	    $(BIN)/chordae $$verb --model models/$$expert-nano --output models/$$expert-nano/evaluation || exit 1; \
 	  done; $(BIN)/python scripts/model_card.py models/$$expert-nano || exit 1; done

@@ -13,25 +13,27 @@ from chordae.platform.settings import Settings
 
 
 def decide_by_person(settings: Settings, model: str, version: str, decision: str, by: str, reason: str) -> str:
-    """Write the decision down, then act on it: promote, hold, or roll back a champion. Returns what was done.
+    """Do what was decided (promote, hold, or roll a champion back), and write it down. Returns what was done.
 
     The loop asks for a person's word on its candidate before it acts on the gate's.
 
     Raises:
-        BadInput: no such decision; UnknownVersion, NotPromotable and the like, as `Promotions` raises them.
+        BadInput: no such decision; UnknownVersion, NotPromotable and the like, as `Promotions` raises them. Nothing is
+            written down then.
     """
     if decision not in get_args(GateVerdict):
         raise BadInput(f"{decision!r} is no decision", f"use one of: {', '.join(get_args(GateVerdict))}")
     models = Models(settings.data_dir)
     number = models.version(model, version).number
     champion = models.aliases(model).get("champion", "")
-    ledger, promotions = GateLedger(settings.ledger_url), PromotionLedger(settings.ledger_url)
-    content = {"person": by, "reason": reason}
-    ledger.keep_gate_decision(model, champion, number, cast(GateVerdict, decision), "person", content)
+    promotions = Promotions(settings.data_dir, PromotionLedger(settings.ledger_url))
     if decision == "promote":
-        Promotions(settings.data_dir, promotions).promote(model, number, by, reason)
-        return f"version {number} of {model} is champion"
-    if decision == "rollback" and number == champion:
-        back = Promotions(settings.data_dir, promotions).rollback(model, by, reason)
-        return f"version {back.to_version} of {model} is champion again"
-    return f"version {number} of {model} will not be promoted by the loop"
+        promotions.promote(model, number, by, reason)
+        done = f"version {number} of {model} is champion"
+    elif decision == "rollback" and number == champion:
+        done = f"version {promotions.rollback(model, by, reason).to_version} of {model} is champion again"
+    else:
+        done = f"version {number} of {model} will not be promoted by the loop"
+    ledger, content = GateLedger(settings.ledger_url), {"person": by, "reason": reason}
+    ledger.keep_gate_decision(model, champion, number, cast(GateVerdict, decision), "person", content)
+    return done

@@ -151,7 +151,10 @@ class LearningLoop:
             verdict, why = "hold", "a person decides, by the settings"
         if said:
             verdict, why = said[-1].decision, "a person decided"
-        if verdict == "promote" and self._models.version(self.model, "champion").number != number:
+        champion = self._models.version(self.model, "champion").number
+        if champion == number:  # by a person, or by this loop before it was killed
+            verdict = "promote"
+        elif verdict == "promote":
             self._promotions.promote(self.model, number, "gate", f"round {found.id}: {why}")
         outcomes = {"promote": "promoted", "hold": "held", "rollback": "sent back"}
         self._end(found, f"version {number} {outcomes[verdict]}: {why}")

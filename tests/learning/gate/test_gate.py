@@ -1,4 +1,4 @@
-"""The gate: promotes what is not worse, holds what is not known, sends back what is worse; with 400 draws each."""
+"""The gate: promotes what is not worse, holds what is not known, sends back what is worse; with 240 draws each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chordae.platform.learning_settings import GateSettings
 CLASSES = tuple("abcdefgh")
 SITES = ("north", "south", "east")
 SETTINGS = GateSettings()
-DRAWS = 400
+DRAWS = 240
 
 
 def measured(version: str, right: np.ndarray, confidence: float = 0.8, mirages: int = 0, p99: float = 1.0) -> Measured:

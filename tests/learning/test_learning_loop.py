@@ -1,0 +1,192 @@
+"""The loop on the shipped reasoner: records become a candidate, and the gate decides, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from chordae.cohort.dataset import write_rows
+from chordae.cohort.record_cases import CASES, Reading, draw_case
+from chordae.cohort.sites import load_site
+from chordae.learning.loop.person import decide_by_person
+from chordae.learning.loop.stages import LearningLoop
+from chordae.platform.errors import BadInput, NotPromotable
+from chordae.platform.ledger_gate import GateLedger
+from chordae.platform.ledger_learning import LearningLedger
+from chordae.platform.ledger_records import ProspectiveRecord, RecordsLedger
+from chordae.platform.registry.models import Models
+from chordae.platform.settings import Settings, load_settings
+
+MODEL = "cmr-r-nano"
+ENGINE = {"dtype": "float32", "enforce_eager": True, "block_size": 32, "processor_cache_gib": 0}
+RECIPE = {
+    "type": "pcrl",
+    "name": "x",
+    "version": "0",
+    "start": "the round's",
+    "unlabelled": ["the round's"],
+    "most_sentinels": 4,
+    "rounds": 1,
+    "round_steps": 2,
+    "answers": 4,
+    "wordings": 2,
+    "rewards": {"longest": 200, "faithful": 1},
+    "engine": ENGINE | {"max_model_len": 1408, "max_num_seqs": 32, "kv_cache_bytes": 2**27},
+    "batch": 8,
+    "group": 4,
+    "prompt_tokens": 1024,
+    "answer_tokens": 384,
+    "learning_rate": 1e-5,
+    "warmup": 1,
+    "save_every": 1,
+    "workers": 0,
+}
+GATE = {"least_sentinels": 10, "least_per_class": 1, "least_per_site": 5, "least_mirage_questions": 5, "slower": 50}
+
+
+def cases(directory: Path, site: str, seed: int, count: int) -> Path:
+    """A directory with cases that are easily read."""
+    directory.mkdir(parents=True)
+    drawn = [draw_case(load_site(site), seed, number, Reading()) for number in range(1, count + 1)]
+    write_rows(directory / CASES, drawn)
+    return directory
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    train, known = cases(tmp_path / "train", "university", 71, 60), cases(tmp_path / "known", "university", 72, 16)
+    sentinels = cases(tmp_path / "sentinels", "regional", 73, 12)
+    recipe = tmp_path / "pcrl.yaml"
+    recipe.write_text(yaml.safe_dump(RECIPE | {"cases": [str(train)], "sentinels": [str(known)]}))
+    values = {
+        "data_dir": str(tmp_path / "var"),
+        "cluster": {"object_store_bytes": 2**27, "min_free_memory_bytes": 0},
+        "reasoner": {
+            "model": f"models/{MODEL}",
+            "port": 8030,
+            "max_answer_tokens": 512,
+            "engine": ENGINE | {"max_model_len": 2048, "max_num_seqs": 16, "kv_cache_bytes": 2**27},
+        },
+        "learning": {
+            "recipe": str(recipe),
+            "calibration": [str(known)],
+            "sentinels": [str(sentinels)],
+            "least_records": 6,
+            "gate": GATE,
+        },
+    }
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def offer(settings: Settings, count: int) -> list[str]:
+    """Bring so many new records of a site; returns their ids."""
+    drawn = [draw_case(load_site("coastal"), 74, number, Reading()).record for number in range(1, count + 1)]
+    nobodys = [one.model_copy(update={"patient_key": None}).model_dump(mode="json") for one in drawn]
+    records = [ProspectiveRecord(f"{place:032x}", "coastal", None, one) for place, one in enumerate(nobodys)]
+    ledger = RecordsLedger(settings.ledger_url)
+    ledger.take_in(records)
+    ledger.close()
+    return [one.id for one in records]
+
+
+def run(settings_file: Path, wait_s: float | None = None, actor_alone: bool = False) -> tuple[int, str]:
+    """`chordae learn run --once`, killed with all that it started (or its actor alone) after so many seconds."""
+    log = settings_file.with_suffix(".log")
+    with log.open("a") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chordae.cli", "learn", "run", "--once", "--config", str(settings_file)],
+            stdout=said,
+            stderr=said,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        if wait_s is not None:
+            time.sleep(wait_s)
+            kill(process.pid, actor_alone)
+        return process.wait(timeout=900), log.read_text()
+
+
+def kill(pid: int, actor_alone: bool) -> None:
+    """SIGKILL to the command and all below it, or to the actor's process and its engine."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        if actor_alone:
+            actors = [one for one in family if "Learner" in " ".join(one.cmdline())]
+            family = [one for actor in actors for one in (actor, *actor.children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return
+    for one in family:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_a_round_uses_every_record_once_and_ends_with_one_decision(settings_file: Path) -> None:
+    settings = load_settings(settings_file)
+    offered = offer(settings, 6)
+    moments = random.Random(20261123)
+    for actor_alone in (False, True, False):
+        run(settings_file, moments.uniform(8, 45), actor_alone)
+    code, said = run(settings_file)
+    assert code == 0, said[-4000:]
+    ledger = LearningLedger(settings.ledger_url)
+    rounds = ledger.rounds(MODEL)
+    assert [one.stage for one in rounds] == ["ended"], said[-4000:]
+    assert [one.id for one in ledger.records_of(rounds[0].id)] == sorted(offered)
+    assert ledger.waiting(MODEL) == {}
+    content = rounds[0].content
+    assert (content["champion"], content["candidate"]) == ("1", "2")
+    assert content["training"]["records"] == 6
+    decisions = GateLedger(settings.ledger_url).gate_decisions(MODEL)
+    assert [(one.from_version, one.to_version, one.by) for one in decisions] == [("1", "2", "gate")]
+    aliases = Models(settings.data_dir).aliases(MODEL)
+    expected = {"promote": {"champion": "2", "previous": "1"}}.get(
+        decisions[0].decision, {"champion": "1", "candidate": "2"}
+    )
+    assert aliases == expected
+    version = Models(settings.data_dir).version(MODEL, "2")
+    assert Models(settings.data_dir).verify(version).lacks == ()
+    place = settings.data_dir / "learning" / MODEL / f"round-{rounds[0].id:06d}"
+    assert decisions[0].content["why"] in (place / "gate.html").read_text()
+    assert "coastal" in (place / "records" / "records.jsonl").read_text()
+    manifest = json.loads((place / "model" / "manifest.json").read_text())
+    assert (manifest["version"], manifest["name"]) == (f"1.{rounds[0].id}", MODEL)
+    assert run(settings_file)[0] == 0, "and nothing is due any more"
+    assert len(ledger.rounds(MODEL)) == 1
+
+
+def test_a_round_waits_for_enough_records_and_a_schedule_ends_the_waiting(settings_file: Path) -> None:
+    settings = load_settings(settings_file)
+    offer(settings, 5)
+    loop = LearningLoop(settings, print)
+    assert not loop.due()
+    assert not loop.step()
+    soon = settings.learning.model_copy(update={"every_h": 24.0})
+    assert LearningLoop(settings.model_copy(update={"learning": soon}), print).due(), "there never was one"
+    offer(settings, 6)
+    assert loop.due()
+
+
+def test_a_persons_word_is_kept_and_one_that_cannot_be_done_is_not(settings_file: Path) -> None:
+    settings = load_settings(settings_file)
+    shipped = LearningLoop(settings, print).champion()
+    assert shipped.number == "1"
+    with pytest.raises(BadInput, match="is no decision"):
+        decide_by_person(settings, MODEL, "1", "maybe", "anna", "")
+    with pytest.raises(NotPromotable, match="champion already"):
+        decide_by_person(settings, MODEL, "1", "promote", "anna", "again")
+    assert "will not be promoted" in decide_by_person(settings, MODEL, "1", "hold", "anna", "wait for May")
+    kept = GateLedger(settings.ledger_url).gate_decisions(MODEL)
+    assert [(one.decision, one.by, one.content["reason"]) for one in kept] == [("hold", "person", "wait for May")]
