@@ -7,8 +7,8 @@ from pathlib import Path
 
 from chordae.deployments.loaded import Loaded, look_at
 from chordae.deployments.reconcile import Desired
-from chordae.deployments.staging import check_version
-from chordae.platform.errors import ChordaeError, VersionRefused
+from chordae.deployments.staging import check_version, same_model
+from chordae.platform.errors import ChordaeError
 from chordae.platform.wanted import Wanted
 from chordae.platform.weights import read_manifest
 
@@ -40,9 +40,7 @@ def begin(own: Path, desired: Desired | None) -> Beginning:
         if wanted is None:
             return Beginning(look_at(own), own)
         found = check_version(wanted)
-        if any(getattr(manifest, one) != getattr(found.manifest, one) for one in ("name", "kind", "modality")):
-            problem = f"version {wanted.version} of {wanted.model} says that it is another model"
-            raise VersionRefused(problem, "promote another")
+        same_model(found, look_at(own))  # the settings' engine is for the settings' architecture, and falls back on it
         return Beginning(found, own, wanted)
     except ChordaeError as error:
         return Beginning(look_at(own), own, wanted, error)

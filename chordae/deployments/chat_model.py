@@ -134,6 +134,7 @@ class ChatModel:
         finally:
             for unfinished in tasks:  # a failed or abandoned one takes the rest with it
                 unfinished.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)  # before the gate is free: they hold the weights
 
     async def _follow(self, request: dict[str, Any], request_id: str) -> dict[str, Any]:
         """One of the others: its picture is named, so that vLLM does not read the file once more for each of them."""

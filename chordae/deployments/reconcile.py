@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from chordae.deployments.swap import SwapReport
-from chordae.platform.errors import ChordaeError, ExpertUnavailable
+from chordae.platform.errors import ChordaeError, ExpertUnavailable, VersionUnreadable
 from chordae.platform.noun import WeightsVersion
 from chordae.platform.settings import SwapSettings
 from chordae.platform.wanted import Wanted
 from chordae.platform.weights import VERSION
 
 _log = logging.getLogger(__name__)
+RETRY_S = 60.0
+"""After which a version whose files were missing, damaged or unreadable is looked at again: a pass of all its bytes."""
 
 
 class Desired(Protocol):
@@ -58,6 +62,7 @@ class Reconciler:
         self._serving, self._swap = serving, swap
         self._wanted: Wanted | None = None
         self._refused: tuple[Wanted, str] | None = None
+        self._retry_at = math.inf
         self._last: SwapReport | None = None
         self._unreachable = ""
 
@@ -76,29 +81,32 @@ class Reconciler:
         try:
             self._wanted = await asyncio.to_thread(self._desired.wanted, self._model)
             self._unreachable = await asyncio.to_thread(self._desired.problem, self._model)
-            if self._wanted is None or not self.behind or self._refused == await _marked(self._wanted):
+            if self._refused is not None and self._refused[0] != self._wanted:
+                self._refused = None  # something else was wanted meanwhile
+            if self._wanted is None or not self.behind or await self._is_refused(self._wanted):
                 return
-            if not await asyncio.to_thread(self._desired.take_turn, self._model, self._replica, self._settings.lease_s):
-                return
-        except ChordaeError as error:  # served on; asked again at the next step
+        except (ChordaeError, OSError) as error:  # served on; asked again at the next step
             if not self._unreachable:
                 _log.warning("what is wanted of %s is not known: %s", self._model, error)
             self._unreachable = str(error)
             return
         try:
-            await self._change(self._wanted)
+            if await self._take_turn():
+                await self._change_in_turn(self._wanted)
         finally:
             await self._give_turn()
 
     def begun(self, wanted: Wanted | None, report: SwapReport | None = None) -> None:
         """Note what was wanted when this replica started; with a report: and what was wrong with it."""
         self._wanted, self._last = wanted, report
-        self._refused = None if wanted is None or report is None else _mark(wanted)
+        if wanted is not None and report is not None and report.code != ExpertUnavailable.code:
+            self._refused, self._retry_at = _mark(wanted), _retry_at(report.code)
 
     @property
     def behind(self) -> bool:
         """Whether another version is wanted than is served."""
-        return self._wanted is not None and self._wanted.digest != self._serving().digest
+        serving, wanted = self._serving(), self._wanted
+        return wanted is not None and (wanted.digest, wanted.version) != (serving.digest, serving.version)
 
     @property
     def refused(self) -> bool:
@@ -125,6 +133,26 @@ class Reconciler:
             "last_swap": None if self._last is None else self._last.model_dump(),
         }
 
+    async def _is_refused(self, wanted: Wanted) -> bool:
+        return self._refused == await _marked(wanted) and time.monotonic() < self._retry_at
+
+    async def _take_turn(self) -> bool:
+        try:
+            return await asyncio.to_thread(self._desired.take_turn, self._model, self._replica, self._settings.lease_s)
+        except ChordaeError as error:
+            self._unreachable = str(error)
+            return False
+
+    async def _change_in_turn(self, wanted: Wanted) -> None:
+        """The change, the lease renewed as long as it lasts: large weights on slow storage take their time."""
+        change = asyncio.create_task(self._change(wanted))
+        try:
+            while not (await asyncio.wait([change], timeout=self._settings.lease_s / 3))[0]:
+                await self._take_turn()
+            await change
+        finally:
+            change.cancel()
+
     async def _change(self, wanted: Wanted) -> None:
         mark = await _marked(wanted)  # before: what changes meanwhile is looked at again
         self._last = await self._swap(wanted)
@@ -134,12 +162,18 @@ class Reconciler:
         _log.log(level, "%s, version %s: %s; closed for %.2f s. %s", *told)
         blamed = last.outcome in ("refused", "restored") and last.code != ExpertUnavailable.code
         self._refused = mark if blamed else None  # an engine that failed says nothing of the version: tried again
+        self._retry_at = _retry_at(last.code)
 
     async def _give_turn(self) -> None:
         try:
             await asyncio.shield(asyncio.to_thread(self._desired.give_turn, self._model, self._replica))
         except ChordaeError as error:  # the lease ends by itself
             self._unreachable = str(error)
+
+
+def _retry_at(code: str) -> float:
+    """When a version that was refused is looked at again though nobody registered it anew, by the monotonic clock."""
+    return time.monotonic() + RETRY_S if code == VersionUnreadable.code else math.inf
 
 
 def _mark(wanted: Wanted) -> tuple[Wanted, str]:

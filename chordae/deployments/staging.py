@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chordae.deployments.loaded import Loaded, look_at_version
-from chordae.platform.errors import AnotherArchitecture, BadInput, BadSettings, VersionRefused
+from chordae.platform.errors import AnotherArchitecture, BadInput, BadSettings, VersionRefused, VersionUnreadable
 from chordae.platform.tensors import not_finite, read_headers
 from chordae.platform.wanted import Wanted
 from chordae.platform.weights import CALIBRATION, CANARIES, MANIFEST, TEMPERATURE, VERSION
@@ -51,12 +51,12 @@ def stage(wanted: Wanted, served: Loaded) -> Loaded:
 
 
 def check_version(wanted: Wanted) -> Loaded:
-    """A version by itself: its files, its digest, what was fitted for it. Raises VersionRefused."""
+    """A version by itself: its files, its digest, what was fitted for it. Raises VersionUnreadable."""
     try:
         check_files(wanted)
         new = look_at_version(wanted)
     except (BadInput, BadSettings) as error:
-        raise VersionRefused(error.problem, error.remedy) from error
+        raise VersionUnreadable(error.problem, error.remedy) from error
     except OSError as error:
         raise _unreadable(wanted, error) from error
     if new.weights.digest != wanted.digest:
@@ -80,7 +80,7 @@ def check_files(wanted: Wanted) -> None:
     """Hold the files of a version against the digests of its `version.json` and the one it is wanted by.
 
     Raises:
-        VersionRefused: a file is missing or changed, or there is no list of digests; says which.
+        VersionUnreadable: a file is missing or changed, or there is no list of digests; says which.
     """
     listed = _digests(wanted)
     for name, expected in sorted(listed.items()):
@@ -159,9 +159,9 @@ def _without(value: Any) -> Any:
     return value
 
 
-def _refused(wanted: Wanted, problem: str, remedy: str) -> VersionRefused:
-    return VersionRefused(f"version {wanted.version} of {wanted.model} {problem}", remedy)
+def _refused(wanted: Wanted, problem: str, remedy: str) -> VersionUnreadable:
+    return VersionUnreadable(f"version {wanted.version} of {wanted.model} {problem}", remedy)
 
 
-def _unreadable(wanted: Wanted, error: OSError) -> VersionRefused:
+def _unreadable(wanted: Wanted, error: OSError) -> VersionUnreadable:
     return _refused(wanted, f"cannot be read ({error.strerror})", "check the shared file system")

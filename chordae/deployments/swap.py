@@ -78,10 +78,13 @@ class Swap:
         drained = time.monotonic() - began
         outcome: Outcome = "broken"
         try:
-            problem, worst = await self.load(new)
+            same = new.weights.digest == old.weights.digest  # then its name and what was fitted to it change alone
+            problem, worst = (None, None) if same else await self.load(new)
             if problem is None:
                 take(new)
                 outcome = "swapped"
+            elif isinstance(problem, StillAnswering):  # the engine had not begun to change
+                outcome = "postponed"
             elif await self._restored(old):
                 outcome = "restored"
         finally:  # broken also where this was given up halfway, or failed in a way that nobody has thought of
@@ -119,7 +122,7 @@ class Swap:
         """Load over what is there, and `prove`; while nothing is being answered."""
         try:
             await self._engine.reload(version.directory)
-        except (BadSettings, ExpertUnavailable) as error:
+        except (BadSettings, ExpertUnavailable, StillAnswering) as error:
             return error, None
         return await self.prove(version)
 

@@ -5,6 +5,7 @@ Of all that can be asked the model is held to what it is least certain of: an an
 with certainty, tells no version from another.
 """
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ from chordae.platform.diagnosis.probabilities import OPEN
 from chordae.platform.diagnosis.prompts import messages
 from chordae.platform.picture import fit_picture
 from chordae.platform.schemas import KIND_OF
+from chordae.platform.weights import CANARIES
 
 PROBES, TOKENS = 4, 16
 """Kept, and of each one's answer at most: they are asked while nobody is answered."""
@@ -64,10 +66,12 @@ def write_probes(model: Any, tokenizer: Any, manifest: Mapping[str, Any], checkp
     model.train(training)
     telling = sorted(found, key=lambda probe: sum(probe.logprobs))[:PROBES]
     used = {checkpoint / url for probe in telling if probe.request is not None for url in media_of(probe.request)}
-    for file in set((checkpoint / "canaries").glob("*")) - used:
-        file.unlink()
     if telling:
         write_canaries(checkpoint, telling, f"transformers, {str(model.dtype).removeprefix('torch.')}")
+    else:
+        (checkpoint / CANARIES).unlink(missing_ok=True)
+    for file in set((checkpoint / "canaries").glob("*")) - used:  # last: no probe names them any more
+        file.unlink()
     return len(telling)
 
 
@@ -86,19 +90,18 @@ def _about_pictures(
     """Every topic of some patients; the media lie below the checkpoint then, as the platform shows them."""
     seen, modality = manifest["seen"], manifest["modality"]
     view, kind = View(modality, tuple(seen["size"]), seen["frames"]), KIND_OF[modality]
-    shutil.rmtree(checkpoint / "canaries", ignore_errors=True)
-    (checkpoint / "canaries").mkdir()
+    (checkpoint / "canaries").mkdir(exist_ok=True)
     site, members = load_site(SITE), Members(site=SITE, patients=PATIENTS, seed=SEED)
     numbers = range(1, PATIENTS + 1)
     samples = [one for number in numbers for one in prepare_patient(site, members, number, (modality,), False, scratch)]
     for number, sample in enumerate(samples, 1):
         media = scratch / sample.media
-        file = checkpoint / "canaries" / f"{number}{media.suffix}"
         if kind == "image":
             picture = np.asarray(cv2.imread(str(media), cv2.IMREAD_COLOR), np.uint8)
-            cv2.imwrite(str(file), fit_picture(picture, view.size))
-        else:
-            shutil.copyfile(media, file)
+            cv2.imwrite(str(media), fit_picture(picture, view.size))
+        # by its content: a probe that somebody has in memory never finds another picture under its name
+        file = checkpoint / "canaries" / f"{hashlib.sha256(media.read_bytes()).hexdigest()[:16]}{media.suffix}"
+        shutil.copyfile(media, file)
         rng = np.random.default_rng(SEED + number)
         for question in [ask_open(sample, topic, rng).question for topic in askable(sample)]:
             part = {"type": f"{kind}_url", f"{kind}_url": {"url": f"canaries/{file.name}"}}

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
-from chordae.platform.errors import BadInput, BadSettings, ChordaeError, ExpertUnavailable
+from chordae.platform.errors import BadInput, BadSettings, ChordaeError, ExpertUnavailable, StillAnswering
 from chordae.platform.schemas import Kind
 from chordae.platform.settings import EngineSettings
 from chordae.platform.torch_libs import mend_torchvision_in_children
@@ -175,7 +175,8 @@ class Engine:
         computed from the old ones is forgotten.
 
         Raises:
-            ExpertUnavailable: the engine is dead; or something runs for longer than `DRAIN_S`, and nothing changed.
+            StillAnswering: something runs for longer than `DRAIN_S`, and nothing changed.
+            ExpertUnavailable: the engine is dead.
             BadSettings: vLLM cannot load them; the model is unusable until other weights are loaded.
         """
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -192,7 +193,7 @@ class Engine:
             finally:
                 await llm.resume_generation()
         except TimeoutError as error:
-            raise ExpertUnavailable(busy, "wait for its answers") from error
+            raise StillAnswering(busy, "wait for its answers") from error
         except EngineDeadError as error:
             raise self.died() from error
         if wrong := [problem for problem in problems if problem is not None]:
@@ -272,6 +273,8 @@ class Engine:
         except EngineDeadError as error:
             raise self.died() from error
         if isinstance(result, ErrorResponse):
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError  # vLLM makes an answer of it, "Client disconnected"
             if result.error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ExpertUnavailable(f"{self._name} failed: {result.error.message}", "ask again")
             raise refusal(result.error.message)

@@ -126,6 +126,12 @@ class VersionRefused(ChordaeError):
     code = "version_refused"
 
 
+class VersionUnreadable(VersionRefused):
+    """Its files are missing, damaged, or cannot be read now: whoever mends them need not promote again."""
+
+    code = "version_unreadable"
+
+
 class AnotherArchitecture(VersionRefused):
     """Weights of another shape cannot be loaded over those that are served."""
 

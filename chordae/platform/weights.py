@@ -109,14 +109,14 @@ def _unwritten_manifest(checkpoint: Path) -> Manifest:
 def identify(checkpoint: Path) -> WeightsVersion:
     """Name, version and digest.
 
-    The digest is SHA-256 over how the model wants its pictures and the sorted (name, SHA-256) of every file but the
-    model card, the manifest, whose other facts change no answer, and what is fitted to the digest or says more of it:
-    calibration, temperature, canary probes, the registry's `version.json`.
+    The digest is SHA-256 over how the model wants its pictures and the sorted (name, SHA-256) of every file but
+    hidden ones, the model card, the manifest, whose other facts change no answer, and what is fitted to the digest or
+    says more of it: calibration, temperature, canary probes, the registry's `version.json`.
     """
     manifest = read_manifest(checkpoint)
     whole = hashlib.sha256(f"{manifest.layout} {manifest.picture}\n".encode())
     for path in sorted(checkpoint.iterdir()):
-        if path.is_file() and path.name not in _ABOUT_THE_WEIGHTS:
+        if path.is_file() and path.name not in _ABOUT_THE_WEIGHTS and not path.name.startswith("."):
             with path.open("rb") as file:
                 whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return WeightsVersion(name=manifest.name, version=manifest.version, digest=whole.hexdigest())

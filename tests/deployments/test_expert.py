@@ -267,6 +267,31 @@ async def test_when_the_caller_goes_away_the_engine_stops_working_for_it(
     assert {f"abort {number}" for number in range(4)} <= set(platform.engine.log)
 
 
+async def test_nothing_is_asked_of_the_engine_any_more_once_the_gate_is_free(
+    make_platform: MakePlatform, media: Media
+) -> None:
+    """vLLM's end of a cancelled request takes a moment: whoever changes the weights must not meet it."""
+    ended: list[str] = []
+
+    async def reluctant(request: dict[str, object]) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.02)
+            ended.append("one")
+        return "late"
+
+    platform = make_platform(stalls=stalls)
+    platform.expert._follow = lambda request, name: reluctant(request)  # type: ignore[method-assign,assignment]
+    asking = asyncio.create_task(together(platform.expert, questions(media)))
+    await asyncio.sleep(0.02)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert len(ended) == 3
+    assert platform.expert._versions._gate.inside == 0
+
+
 async def test_an_engine_that_dies_in_the_middle_of_the_first_answer_is_an_error(
     make_platform: MakePlatform, media: Media
 ) -> None:

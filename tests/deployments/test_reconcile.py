@@ -122,6 +122,82 @@ async def test_a_refused_version_is_tried_once_until_something_changes(settings:
     expert.stop()
 
 
+async def test_a_refused_version_that_is_wanted_again_later_is_looked_at_again(
+    settings: Settings, tmp_path: Path
+) -> None:
+    first, bad = version_of(tmp_path, 1), wrong(tmp_path, 2)
+    desired, engine = InMemoryDesired(first), StartedEngine(1)
+    expert = Expert("ecg", settings, engine, desired)
+    await expert.start()
+    for _ in range(2):
+        desired.want(bad)
+        await until(expert, behind=True, ready=True)
+        desired.want(first)
+        await until(expert, behind=False)
+    assert engine.loads == ["wrong-2", "ecg-fake-1"] * 2
+    expert.stop()
+
+
+async def test_files_that_are_mended_are_served_though_nobody_promotes_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chordae.deployments.reconcile.RETRY_S", 0.05)
+    desired, second = InMemoryDesired(version_of(tmp_path, 1)), version_of(tmp_path, 2)
+    weights = (second.directory / "model.safetensors").read_bytes()
+    (second.directory / "model.safetensors").unlink()
+    expert = Expert("ecg", settings, StartedEngine(1), desired)
+    await expert.start()
+    desired.want(second)
+    await until(expert, behind=True, ready=True)
+    assert "lacks model.safetensors" in expert._versions.state()["refused"]
+    (second.directory / "model.safetensors").write_bytes(weights)
+    await until(expert, behind=False)
+    assert await served(expert) == "2 v2"
+    expert.stop()
+
+
+async def test_the_same_weights_under_another_number_change_the_name_alone(settings: Settings, tmp_path: Path) -> None:
+    first = version_of(tmp_path, 1)
+    desired, engine = InMemoryDesired(first), StartedEngine(1)
+    expert = Expert("ecg", settings, engine, desired)
+    await expert.start()
+    desired.want(Wanted(first.model, "7", first.digest, first.directory))
+    while await served(expert) != "7 v1":
+        await asyncio.sleep(0.005)
+    assert engine.loads == []
+    expert.stop()
+
+
+async def test_a_replica_does_not_begin_with_what_its_settings_engine_is_not_for(
+    settings: Settings, tmp_path: Path
+) -> None:
+    wanted = version_of(tmp_path, 1)
+    (wanted.directory / "config.json").write_text('{"model_type": "another"}')
+    desired = InMemoryDesired(register(wanted.directory, "ecg-fake", "1", [canary_of(1)]))
+    expert = Expert("ecg", settings, ValueEngine(), desired)
+    await expert.start()
+    assert await served(expert) == "? v0"
+    assert expert._versions.state()["last_swap"]["code"] == "another_architecture"
+    expert.stop()
+
+
+async def test_the_turn_is_kept_as_long_as_the_change_lasts(settings: Settings, tmp_path: Path) -> None:
+    class Slow(ValueEngine):
+        async def reload(self, weights: Path) -> None:
+            await asyncio.sleep(0.3)
+            await super().reload(weights)
+
+    short = settings.model_copy(update={"swap": settings.swap.model_copy(update={"lease_s": 0.15})})
+    desired = InMemoryDesired(version_of(tmp_path, 1))
+    expert = Expert("ecg", short, Slow(value=1), desired)
+    await expert.start()
+    desired.want(version_of(tmp_path, 2))
+    while desired.turn or expert._loaded.weights.version != "2":
+        await asyncio.sleep(0.005)
+    assert len(desired.turns) > 3, "taken once, then renewed every third of the lease"
+    expert.stop()
+
+
 async def test_while_another_has_its_turn_a_replica_is_behind_and_not_ready(settings: Settings, tmp_path: Path) -> None:
     desired = InMemoryDesired(version_of(tmp_path, 1))
     expert = Expert("ecg", settings, StartedEngine(1), desired)

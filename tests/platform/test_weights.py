@@ -160,3 +160,12 @@ def test_a_manifest_may_say_what_its_model_looks_at(model_dir: Path) -> None:
     (model_dir / "manifest.json").write_text(json.dumps(manifest | {"modality": "lungs"}))
     with pytest.raises(BadSettings, match="modality"):
         read_manifest(model_dir)
+
+
+def test_hidden_files_are_no_part_of_the_weights(tmp_path: Path) -> None:
+    """A Hub snapshot has some, and a writer that was killed leaves one behind."""
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    before = identify(tmp_path).digest
+    (tmp_path / ".gitattributes").write_text("x")
+    (tmp_path / ".version.json.part").write_text("{")
+    assert identify(tmp_path).digest == before

@@ -42,10 +42,11 @@ def connect(uri: str) -> MlflowClient:
 def reached(uri: str) -> Iterator[None]:
     """MLflow's own errors as one of the project's. Raises RegistryUnreachable."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, SQLAlchemyError) as error:  # the last where a client is made of a bad database
         raise RegistryUnreachable(
             f"the registry at {uri.rsplit('@', 1)[-1]} does not answer ({line(error)})",
             "check MLFLOW_TRACKING_URI, that its server is up and its disk not full",

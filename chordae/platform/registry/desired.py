@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import Field, ValidationError
 
 from chordae.platform.errors import RegistryUnreachable, UnknownVersion
 from chordae.platform.files import write_atomically
 from chordae.platform.noun import Noun
-from chordae.platform.registry.models import Models
+from chordae.platform.registry.models import Alias, Models
 from chordae.platform.registry.storing import directory_of
 from chordae.platform.wanted import Wanted
 
@@ -122,14 +122,23 @@ class Desired:
         last = self._known(path, None) or Desire()
         try:
             aliases = self._models.aliases(model)
-            said = Desire(
-                champion=self._named(model, aliases.get("champion"), last),
-                candidate=self._named(model, aliases.get("candidate"), last),
-            )
         except UnknownVersion:
-            said = Desire()
+            aliases = {}
         except RegistryUnreachable as error:
-            said = last.model_copy(update={"problem": str(error)})
+            return self._keep(path, last.model_copy(update={"problem": str(error)}))
+        found: dict[str, Named | None] = {}
+        problem = ""
+        for alias, before in (("champion", last.champion), ("candidate", last.candidate)):
+            try:
+                found[alias] = self._named(model, aliases.get(cast("Alias", alias)), last)
+            except UnknownVersion as error:  # set by hand on what is no version of ours; the other one counts
+                found[alias], problem = before, str(error)
+            except RegistryUnreachable as error:
+                return self._keep(path, last.model_copy(update={"problem": str(error)}))
+        return self._keep(path, Desire(**found, problem=problem))
+
+    @staticmethod
+    def _keep(path: Path, said: Desire) -> Desire:
         write_atomically(path, said.model_dump_json().encode())
         path.chmod(0o644)
         return said

@@ -88,7 +88,13 @@ class Promotions:
 
     def _settle(self, model: str) -> Promotion | None:
         begun = self._ledger.begun_promotion(model)
-        return None if begun is None else self._finish(begun)
+        if begun is None:
+            return None
+        try:
+            self._models.version(model, begun.to_version)
+        except UnknownVersion:  # it was deleted from the registry meanwhile: nothing can be finished any more
+            return self._ledger.finish_promotion(begun)
+        return self._finish(begun)
 
     def _finish(self, promotion: Promotion) -> Promotion:
         """Move the aliases, mark it done, and let the replicas know. The same again changes nothing."""

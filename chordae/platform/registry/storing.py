@@ -98,6 +98,8 @@ def _complete(checkpoint: Path, directory: Path, files: list[str]) -> ModelVersi
         known = read_version(directory)
     except DamagedVersion:  # all its files are copied anew then, and held against the digest below
         known = None
+    for dead in directory.glob(".*.part"):
+        dead.unlink()
     listed = {} if known is None else known.files
     later = {name for name in files if "/" in name or name in FITTED}
     digests = dict(listed)

@@ -42,6 +42,33 @@ def away(*_: object) -> None:
     raise RegistryUnreachable("the registry does not answer", "check it")
 
 
+def test_an_alias_on_what_is_no_version_of_ours_is_told_and_hides_no_other(data_dir: Path, tmp_path: Path) -> None:
+    models = Models(data_dir)
+    champion = models.register(checkpoint(tmp_path, 1))
+    models._client.create_model_version("tiny", "file:/elsewhere")
+    models.set_alias("tiny", "champion", "1")
+    models.set_alias("tiny", "candidate", "2")
+    assert Desired(data_dir, 5).wanted("tiny") == champion.wanted
+    assert "no version 2" in Desired(data_dir, 5).problem("tiny")
+    later = models.register(checkpoint(tmp_path, 2))
+    models.set_alias("tiny", "champion", later.number)
+    grow_old(data_dir)
+    assert Desired(data_dir, 5).wanted("tiny") == later.wanted
+
+
+def test_a_registry_that_is_damaged_stops_nobody(data_dir: Path, tmp_path: Path) -> None:
+    models = Models(data_dir)
+    version = models.register(checkpoint(tmp_path, 1))
+    models.set_alias("tiny", "champion", "1")
+    assert Desired(data_dir, 5).wanted("tiny") == version.wanted
+    grow_old(data_dir)
+    (data_dir / "mlflow.db").write_bytes(b"no database " * 400)
+    for other in data_dir.glob("mlflow.db-*"):
+        other.unlink()
+    assert Desired(data_dir, 5).wanted("tiny") == version.wanted
+    assert "does not answer" in Desired(data_dir, 5).problem("tiny")
+
+
 def test_where_nothing_is_registered_the_settings_decide_and_the_registry_is_not_asked(
     data_dir: Path, asked: list[str]
 ) -> None:

@@ -162,6 +162,17 @@ def test_what_the_registry_did_not_take_is_finished_by_the_next_promotion(
     assert [one.state for one in ledger.promotions("tiny")] == ["done"] * 3
 
 
+def test_a_promotion_to_a_version_that_was_deleted_meanwhile_blocks_nobody(
+    promotions: Promotions, ledger: PromotionLedger, data_dir: Path
+) -> None:
+    promotions.promote("tiny", "1", "anna")
+    ledger.begin_promotion("tiny", "promote", "1", "3", "bert", "")  # and killed
+    Models(data_dir)._client.delete_model_version("tiny", "3")
+    assert promotions.promote("tiny", "2", "anna").state == "done"
+    assert Models(data_dir).aliases("tiny") == {"champion": "2", "previous": "1"}
+    assert ledger.begun_promotion("tiny") is None
+
+
 def test_without_a_ledger_no_alias_moves(
     promotions: Promotions, ledger: PromotionLedger, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
