@@ -8,6 +8,10 @@ would then complete.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
 from typing import Any
 
 
@@ -38,3 +42,17 @@ def pack_tied_head(model: Any, config: Any) -> None:
     head = getattr(language, "lm_head", None)
     if tied and head is not None and hasattr(head, "quant_method"):  # in a pipeline the last stage alone has it
         head.quant_method.process_weights_after_loading(head)
+
+
+def _end_with_parent() -> None:
+    """Where this is a process that vLLM has started: end when whoever started it is gone, SIGKILL included.
+
+    vLLM's engine core waits for its next request for ever, and keeps its memory.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()

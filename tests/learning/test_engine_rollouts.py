@@ -3,12 +3,15 @@
 Each test that starts an engine takes the better part of a minute.
 """
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from reasoning import make_case_dataset, make_guesser
@@ -194,3 +197,30 @@ def test_an_engine_that_cannot_do_it_is_refused(root: Path, tmp_path: Path, old:
     path.write_text(with_engine(path).replace(old, new))
     with pytest.raises(BadSettings, match=why):
         load_config(path)
+
+
+ALONE = """
+import asyncio, sys, time
+from pathlib import Path
+from chordae.platform.settings import EngineSettings
+from chordae.platform.text_engine import TextEngine
+
+if __name__ == "__main__":
+    engine = TextEngine(Path(sys.argv[1]), "tiny", EngineSettings.model_validate_json(sys.argv[2]))
+    asyncio.run(engine.start())
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_an_engine_ends_with_whoever_started_it_sigkill_included(root: Path, tmp_path: Path) -> None:
+    (script := tmp_path / "alone.py").write_text(ALONE)
+    command = [sys.executable, str(script), str(root / "start"), SETTINGS.model_dump_json()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    while "ready" not in (line := process.stdout.readline()):
+        assert line, "it ended before its engine was there"
+    engines = [one for one in psutil.Process(process.pid).children(recursive=True) if "Engine" in one.name()]
+    assert engines
+    process.kill()
+    assert psutil.wait_procs(engines, timeout=20)[1] == []
