@@ -38,7 +38,7 @@ class LearningSettings(Noun):
         (Path("var/datasets/cmr-r-sentinels"),),
         description="Labelled cases by which champion and candidate are compared, beside what clinicians labelled",
     )
-    most_sentinels: int = Field(400, ge=1, description="Of each kind, chosen by hash")
+    most_sentinels: int = Field(600, ge=1, description="Of each kind, chosen by hash")
     least_records: int = Field(100, ge=1, description="So many waiting records begin a round")
     most_per_site: int = Field(400, ge=1, description="Records of a site in one round; more wait for the next")
     every_h: float | None = Field(

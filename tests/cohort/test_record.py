@@ -74,6 +74,17 @@ def test_the_description_is_numbered_and_names_what_is_true() -> None:
         assert said["wall"].normal == (record.parameter("Wall thickness").flag != "high")
 
 
+def test_a_site_says_what_its_descriptions_begin_with() -> None:
+    usual = _site()
+    first = usual.model_copy(update={"wording": Wording(omissions=0, errors=0, begins_with=("tissue", "lge"))})
+    for (_, plain), (_, other) in zip(_records(10, usual), _records(10, first), strict=True):
+        keys = [one.key for one in other.description]
+        assert keys[:2] == ["tissue", "lge"]
+        assert keys[2:] == [one.key for one in plain.description if one.key not in ("tissue", "lge")]
+        assert [one.number for one in other.description] == list(range(1, len(keys) + 1))
+        assert {one.text for one in other.description} == {one.text for one in plain.description}
+
+
 def test_the_text_has_table_and_description_and_keeps_the_category_apart() -> None:
     for person, record in _records(40, _site()):
         ef = record.parameter("LV EF")

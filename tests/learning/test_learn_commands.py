@@ -1,0 +1,67 @@
+"""`chordae learn offer | feedback | status`: records come in once, without a name, and labels find them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from chordae.cli import app
+from chordae.platform.ledger_learning import LearningLedger
+from chordae.platform.settings import load_settings
+
+RECORDS = [
+    {
+        "parameters": [{"name": "LV EF", "value": 31, "unit": "%", "low": 53, "high": 74}],
+        "description": ["Global wall motion abnormality"],
+        "patient_key": "Muster, Anna",
+    },
+    {"parameters": [], "description": [], "patient_key": "Muster, Bert"},
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"data_dir: {tmp_path / 'var'}\nreasoner: {{model: models/cmr-r-nano, port: 8030}}\n")
+    return path
+
+
+def learn(config: Path, *words: str) -> str:
+    shown = CliRunner().invoke(app, ["learn", *words, "--config", str(config)], catch_exceptions=False)
+    assert shown.exit_code == 0, shown.output
+    return shown.output
+
+
+def test_a_record_is_offered_once_refused_with_its_reason_and_labelled_by_its_id(config: Path, tmp_path: Path) -> None:
+    (file := tmp_path / "records.json").write_text(json.dumps(RECORDS))
+    said = learn(config, "offer", str(file), "--site", "north")
+    assert "1 new, 0 known before, 1 not taken in" in said
+    assert "record 2: not taken in" in said
+    assert "Muster" not in said
+    assert "0 new, 1 known before" in learn(config, "offer", str(file), "--site", "north")
+    assert "records waiting: 1 of north" in learn(config, "status")
+    record = next(line.split(": ")[1] for line in said.splitlines() if line.startswith("record 1: "))
+    assert "dilated cardiomyopathy" in learn(config, "feedback", record, "Dilated cardiomyopathy", "--by", "anna")
+    assert "records waiting: none" in learn(config, "status")
+    ledger = LearningLedger(load_settings(config).ledger_url)
+    ((kept, category),) = ledger.labelled()
+    assert (kept.id, kept.site, category) == (record, "north", "dilated cardiomyopathy")
+    assert "Muster" not in json.dumps(kept.content)
+    assert kept.patient is not None
+
+
+def test_feedback_that_cannot_be_used_is_refused_by_name(config: Path) -> None:
+    for words, why in ((("x", "a cold"), "none of the categories"), (("unknown", "normal"), "no study or diagnosis")):
+        shown = CliRunner().invoke(app, ["learn", "feedback", *words, "--config", str(config)])
+        assert shown.exit_code == 2
+        assert why in shown.stderr
+
+
+def test_a_ledger_holds_no_name_of_a_patient(config: Path, tmp_path: Path) -> None:
+    (file := tmp_path / "records.json").write_text(json.dumps(RECORDS))
+    learn(config, "offer", str(file), "--site", "north")
+    for path in (tmp_path / "var").rglob("*"):
+        assert not path.is_file() or b"Muster" not in path.read_bytes(), path.name
