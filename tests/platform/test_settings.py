@@ -7,7 +7,7 @@ from fakes import make_settings
 from pydantic import BaseModel
 
 from chordae.platform.errors import BadSettings
-from chordae.platform.settings import ClusterSettings, Knobs, Settings, knobs, load_settings
+from chordae.platform.settings import ClusterSettings, Settings, knobs, load_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -178,7 +178,7 @@ def all_fields(tree: type[BaseModel], prefix: str = "") -> list[tuple[str, objec
     found = []
     for name, field in tree.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Knobs):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
             found += all_fields(kind, f"{prefix}{name}.")
         elif name == "experts":
             found += all_fields(kind.__args__[1], "experts.*.")
