@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
-MEASURES = ("ecg", "echo", "cmr", "ingest", "orchestration", "load", "serving")
+MEASURES = ("ecg", "echo", "cmr", "ingest", "orchestration", "load", "serving", "swapping")
 
 
 def main() -> int:

@@ -66,7 +66,7 @@ class _Asking:
     def __init__(self, settings: Settings, http: aiohttp.ClientSession, modalities: Sequence[Modality]) -> None:
         self._http, self._url = http, f"{supervisor.base_url(settings)}/v1/chat/completions"
         self._store = MediaStore(settings.media_dir)
-        self._studies = {one: _study(one) for one in modalities}
+        self._studies = {one: study_of(one) for one in modalities}
         self.asked: dict[int, list[int]] = {1: [], len(modalities): []}
         """By how many recordings there were: how many experts answered; to whom a question goes is the splitter's."""
         self._size = read_manifest(Path(settings.experts["ecg"].model)).picture if "ecg" in settings.experts else None
@@ -99,7 +99,8 @@ class _Asking:
         return media.id
 
 
-def _study(modality: Modality) -> PreparedStudy:
+def study_of(modality: Modality) -> PreparedStudy:
+    """A prepared recording of that modality."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "study"
         if modality == "cmr":

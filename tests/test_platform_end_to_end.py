@@ -16,8 +16,8 @@ import openai
 import psutil
 import pytest
 import yaml
-from versions import perturbed
 
+from benchmarks.perturbed import perturbed
 from chordae.learning.checkpoint import add_probes
 from chordae.platform.noun import WeightsVersion
 from chordae.platform.settings import Settings, load_settings

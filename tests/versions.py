@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import math
-import shutil
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from chordae.platform.canaries import CanaryProbe, write_canaries
 from chordae.platform.engine import Continuation
 from chordae.platform.errors import BadSettings, ExpertUnavailable
 from chordae.platform.wanted import Wanted
-from chordae.platform.weights import CALIBRATION, CANARIES, TEMPERATURE, VERSION, identify
+from chordae.platform.weights import CANARIES, VERSION, identify
 
 TOLD = "test"
 
@@ -36,30 +35,6 @@ def register(directory: Path, model: str, version: str, probes: Sequence[CanaryP
     told = [probe.model_dump(mode="json") for probe in probes]
     (directory / VERSION).write_text(json.dumps({"files": digests, "canaries": told}))
     return Wanted(model, version, identify(directory).digest, directory)
-
-
-def copied(source: Path, target: Path) -> Path:
-    """A checkpoint's files, elsewhere."""
-    target.mkdir(parents=True)
-    for path in source.iterdir():
-        if path.is_file():
-            shutil.copy(path, target / path.name)
-    return target
-
-
-def perturbed(source: Path, target: Path, seed: int, vision: bool = True, language: bool = True) -> Path:
-    """A checkpoint with some of its weights moved by a tenth; what was fitted to them says that it was to these."""
-    copied(source, target)
-    rng, weights = np.random.default_rng(seed), load_file(source / "model.safetensors")
-    for name, tensor in weights.items():
-        if vision if "visual" in name else language:
-            weights[name] = (tensor * (1 + 0.1 * rng.standard_normal(tensor.shape))).astype(tensor.dtype)
-    save_file(weights, target / "model.safetensors", {"format": "pt"})
-    for fitted in (target / CALIBRATION, target / TEMPERATURE):
-        if fitted.is_file():
-            told = json.loads(fitted.read_text()) | {"weights": identify(target).digest}
-            fitted.write_text(json.dumps(told))
-    return target
 
 
 class InMemoryDesired:

@@ -27,6 +27,7 @@ from chordae.learning.foreign import Foreign
 from chordae.learning.lineage import manifest
 from chordae.learning.media_cache import View
 from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.state import LABELS
 from chordae.learning.pcrl.unlabelled import read_unlabelled
 from chordae.learning.reasoner_lessons import open_cases, refuse_shared
 from chordae.learning.run_config import Run
@@ -145,7 +146,9 @@ def train(
         if started:
             ray.shutdown()
     _refuse_halted(work)
-    (work / LOSSES).replace(output.with_name(f"{output.name}.{LOSSES}"))
+    for kept in (LOSSES, LABELS):
+        if (work / kept).is_file():
+            (work / kept).replace(output.with_name(f"{output.name}.{kept}"))
     shutil.rmtree(work)
     return output
 

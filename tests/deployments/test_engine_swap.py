@@ -12,8 +12,9 @@ import pytest
 import torch
 from fakes import make_settings
 from safetensors.torch import load_file, save_file
-from versions import InMemoryDesired, copied, perturbed, register
+from versions import InMemoryDesired, register
 
+from benchmarks.perturbed import copied, perturbed
 from chordae.deployments.expert import Expert
 from chordae.learning import checkpoint
 from chordae.learning.nano import NanoShape, build_config, build_tokenizer, save_checkpoint

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from versions import copied, perturbed
 
+from benchmarks.perturbed import copied, perturbed
 from chordae.learning import checkpoint
 from chordae.learning.canary_probes import CLOSE, PROBES, TOKENS, write_probes
 from chordae.platform.canaries import Canaries, media_of, read_canaries

@@ -16,6 +16,7 @@ from reasoning import made_up_cases, make_case_dataset, make_guesser
 
 from chordae.cohort.record_cases import read_cases
 from chordae.learning.launch import train
+from chordae.learning.pcrl.state import read_labels
 from chordae.learning.pcrl.training import parts_of
 from chordae.learning.pcrl.unlabelled import RECORDS, Unlabelled, write_unlabelled
 from chordae.learning.tracking import read_losses
@@ -92,6 +93,9 @@ def test_records_are_labelled_once_each_and_what_is_unsettled_is_not_trained_on(
     assert metrics["labelled"] == 12 or sum(abstained) >= 12 - metrics["labelled"]
     assert (manifest["stage"], manifest["kind"]) == ("pcrl", "reasoner")
     assert manifest["command"].startswith("chordae learn pcrl ")
+    labels = read_labels(output)
+    assert len({one.case for one in labels}) == 12
+    assert sum(one.category is not None for one in labels) == metrics["labelled"]
     unlabelled = manifest["lineage"]["unlabelled"]
     assert unlabelled == {str(root / "records"): sha256(root / "records" / RECORDS)}
 

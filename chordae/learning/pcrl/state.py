@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from chordae.cohort.dataset import read_rows, write_rows
 from chordae.learning.pcrl.abstention import PseudoLabel
 from chordae.learning.pcrl.brakes import RoundFigures
 from chordae.platform.errors import BadInput
@@ -16,6 +17,8 @@ from chordae.platform.files import write_atomically
 from chordae.platform.noun import Noun
 
 FILE = "pcrl.json"
+LABELS = "labels.jsonl"
+"""Beside a checkpoint: what each record was taken for, or why for nothing."""
 
 
 class PcrlState(Noun):
@@ -44,3 +47,13 @@ class PcrlState(Noun):
             return cls.model_validate_json((directory / FILE).read_bytes())
         except (OSError, ValidationError) as error:
             raise BadInput(f"{directory} holds no state of PCRL", "begin the training again") from error
+
+
+def write_labels(directory: Path, state: PcrlState) -> None:
+    """Every record's pseudo-label as `labels.jsonl`."""
+    write_rows(directory / LABELS, (label for part in state.labels for label in part))
+
+
+def read_labels(checkpoint: Path) -> list[PseudoLabel]:
+    """What the run that made this checkpoint took its records for. Raises BadInput as `read_rows` does."""
+    return read_rows(checkpoint.with_name(f"{checkpoint.name}.{LABELS}"), PseudoLabel)

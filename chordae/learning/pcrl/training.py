@@ -25,7 +25,7 @@ from chordae.learning.pcrl.labelling import Labelled, Labeller
 from chordae.learning.pcrl.ood import fit, parameters
 from chordae.learning.pcrl.replay import in_turns, with_replay
 from chordae.learning.pcrl.rewards import case_weights, weighted_advantages
-from chordae.learning.pcrl.state import PcrlState
+from chordae.learning.pcrl.state import PcrlState, write_labels
 from chordae.learning.pcrl.uncertainty import sequence_entropy
 from chordae.learning.pcrl.unlabelled import read_unlabelled
 from chordae.learning.reasoner_cases import Asked, Cases, Group
@@ -61,6 +61,7 @@ def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
         trainer.refuse_drift()
     if losses is not None:
         losses.flush(config.steps)
+    write_labels(session.work, trainer.plan)
     return whole_model(trainer), tokenizer, summary(session.work) | figures_of(trainer.plan)
 
 
