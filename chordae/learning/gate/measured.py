@@ -26,7 +26,7 @@ class Measured(Noun):
     version: str
     outcomes: tuple[Outcome, ...]
     mirages: int = Field(ge=0, description="Mirages after gating")
-    mirage_questions: int = Field(ge=0, description="Questions with a negative truth that could have got one")
+    mirage_questions: int = Field(ge=0, description="Answers that could have had one")
     latency_s: Mapping[str, float] = Field(description="Seconds by quantile, for example p50 and p99")
 
     @model_validator(mode="after")

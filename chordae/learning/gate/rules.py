@@ -52,8 +52,8 @@ def mirages(trial: Trial, settings: GateSettings) -> RuleOutcome:
     """The candidate has no mirage at all, on enough questions."""
     seen, asked = trial.candidate.mirages, trial.candidate.mirage_questions
     passed = False if seen else (True if asked >= settings.least_mirage_questions else None)
-    sentence = f"{seen} mirages in {asked} questions with a negative truth; none is allowed"
-    sentence += "." if passed is not None else f", and {settings.least_mirage_questions} questions are needed."
+    sentence = f"{seen} mirages in {asked} answers that could have had one; none is allowed"
+    sentence += "." if passed is not None else f", and {settings.least_mirage_questions} answers are needed."
     numbers = {"mirages": seen, "questions": asked, "champion mirages": trial.champion.mirages}
     return RuleOutcome(name="mirages", passed=passed, numbers=numbers, sentence=sentence)
 
