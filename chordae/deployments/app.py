@@ -14,15 +14,17 @@ from ray.serve import Application, RunTarget
 from ray.serve.config import BackpressureConfig, RequestRouterConfig
 from ray.serve.handle import DeploymentHandle
 
+from chordae.deployments.candidate import CandidateDeployment
 from chordae.deployments.expert_port import ExpertDeployment
 from chordae.deployments.gateway import GatewayDeployment
 from chordae.deployments.orchestrator import OrchestratorDeployment
 from chordae.deployments.reasoner_port import ReasonerDeployment
 from chordae.deployments.study_router import StudyRouter
 from chordae.platform.errors import BadSettings
-from chordae.platform.settings import REASONER, ReplicaSettings, Settings, load_settings
+from chordae.platform.settings import REASONER, ExpertSettings, ReplicaSettings, Settings, load_settings
 
 NAME = "chordae"
+CANDIDATE = f"{REASONER}-candidate"
 
 
 def build(args: dict[str, str]) -> Application:
@@ -65,11 +67,14 @@ def expert(settings: Settings, modality: str, deployment: Any = ExpertDeployment
 
 def reasoner(settings: Settings) -> Application:
     """The application of the reasoner. Raises BadSettings where the settings have none."""
-    if settings.reasoner is None:
-        raise BadSettings("there is no reasoner in the settings", "add one under `reasoner`")
-    return ReasonerDeployment.options(name=_deployment(REASONER), **serve_options(settings.reasoner.replicas)).bind(
-        settings
-    )
+    options = serve_options(_reasoner(settings).replicas)
+    return ReasonerDeployment.options(name=_deployment(REASONER), **options).bind(settings)
+
+
+def candidate(settings: Settings) -> Application:
+    """The application of the reasoner's candidate: one replica, asked over its handle alone."""
+    wanted = _reasoner(settings).replicas.model_copy(update={"min_replicas": 1, "max_replicas": 1})
+    return CandidateDeployment.options(name=_deployment(CANDIDATE), **serve_options(wanted)).bind(settings)
 
 
 def graph(settings: Settings) -> Application:
@@ -77,15 +82,26 @@ def graph(settings: Settings) -> Application:
     experts = handles(settings)
     orchestrator = OrchestratorDeployment.options(
         name="orchestrator", **serve_options(settings.orchestrator.replicas)
-    ).bind(settings, experts)
+    ).bind(settings, experts, candidate=handle(CANDIDATE))
     return GatewayDeployment.options(name="gateway", **serve_options(settings.gateway.replicas)).bind(
-        settings, orchestrator, experts
+        settings, orchestrator, experts, handle(CANDIDATE)
     )
 
 
 def handles(settings: Settings) -> dict[str, DeploymentHandle]:
     """The experts by modality, and the reasoner by that name, for those who ask them."""
-    return {name: DeploymentHandle(_deployment(name), name) for name in settings.models()}
+    return {name: handle(name) for name in settings.models()}
+
+
+def handle(model: str) -> DeploymentHandle:
+    """One of them; what is called before it runs waits for it."""
+    return DeploymentHandle(_deployment(model), model)
+
+
+def _reasoner(settings: Settings) -> ExpertSettings:
+    if settings.reasoner is None:
+        raise BadSettings("there is no reasoner in the settings", "add one under `reasoner`")
+    return settings.reasoner
 
 
 def _deployment(model: str) -> str:

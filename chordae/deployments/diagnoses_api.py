@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chordae.deployments import openai_api
 from chordae.deployments.given_records import read_given
-from chordae.deployments.reasoner_call import ask_reasoner
 from chordae.deployments.studies_api import KEPT_ID, StudiesApi, UnknownRecord
 from chordae.platform.diagnosis.category import Language
 from chordae.platform.diagnosis.diagnosis import Diagnosis
@@ -48,10 +47,7 @@ class DiagnosesApi(StudiesApi):
             raise UnknownModel("no CMR reasoner is served here", "add one under `reasoner` in the settings")
         read = read_given(asked.record, asked.noticed)
         request_id = uuid.uuid4().hex
-        timeout_s = self._settings.orchestrator.expert_timeout_s
-        diagnosis = await ask_reasoner(
-            self._experts[REASONER], read.record, asked.language, request_id, read.problems, timeout_s
-        )
+        diagnosis = await self._reasoners.diagnose(read.record, asked.language, request_id, read.problems)
         content = {"id": request_id, **diagnosis.model_dump(mode="json")}
         await self._in_ledger(Ledger.keep_diagnosis, request_id, content)
         return JSONResponse(content, headers=openai_api.provenance_headers(diagnosis.provenance.model_dump()))

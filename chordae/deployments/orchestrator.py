@@ -23,11 +23,11 @@ from chordae.deployments.consultation import Prompt, consult
 from chordae.deployments.decomposition import Decomposition, by_rules
 from chordae.deployments.diagnostic import is_diagnostic
 from chordae.deployments.language import LanguageTasks
-from chordae.deployments.reasoner_call import ask_reasoner
 from chordae.deployments.rephrasing import Rephrasing
 from chordae.deployments.side_by_side import side_by_side
 from chordae.deployments.study_record import NOTICED, record_of_study
 from chordae.deployments.summary import Finding, summarise
+from chordae.deployments.trial import reasoners
 from chordae.platform.diagnosis.diagnosis import Diagnosis
 from chordae.platform.embedding import load_embedding
 from chordae.platform.errors import BadInput, ChordaeError, ExpertUnavailable, Overloaded
@@ -54,9 +54,13 @@ Stage = tuple[str, float]  # name, seconds
 class Orchestrator:
     """The callable behind the deployment; `experts` are Serve handles by modality, the reasoner's by `REASONER`."""
 
-    def __init__(self, settings: Settings, experts: dict[str, Any], embed: Embed | None = None) -> None:
+    def __init__(
+        self, settings: Settings, experts: dict[str, Any], embed: Embed | None = None, candidate: Any = None
+    ) -> None:
+        """`candidate` is the handle of the reasoner's that may be on trial."""
         keep_requests_out_of_logs()
         self._settings, self._experts = settings, experts
+        self._reasoners = reasoners(settings, experts.get(REASONER), candidate)
         self._media = MediaStore(settings.media_dir)
         self._embed = embed or load_embedding()
         wanted = settings.orchestrator
@@ -125,7 +129,7 @@ class Orchestrator:
 
         A record of numbers alone gets its findings from the study, if there is one.
 
-        Raises as `record_of_study` and `ask_reasoner` do.
+        Raises as `record_of_study` and `Reasoners.diagnose` do.
         """
         started, timeout_s = time.monotonic(), self._settings.orchestrator.expert_timeout_s
         record, noticed = question.record, question.noticed
@@ -134,7 +138,7 @@ class Orchestrator:
             noticed = (*noticed, NOTICED)
             yield "record", time.monotonic() - started
             started = time.monotonic()
-        found = await ask_reasoner(self._experts[REASONER], record, None, request_id, noticed, timeout_s)
+        found = await self._reasoners.diagnose(record, None, request_id, noticed)
         yield "diagnose", time.monotonic() - started
         yield found
 

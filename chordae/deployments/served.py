@@ -13,22 +13,24 @@ from fastapi import Response
 from chordae.deployments import openai_api, pictures
 from chordae.deployments.intake import Sent, prepare_sent
 from chordae.deployments.openai_api import ChatRequest
+from chordae.deployments.trial import reasoners
 from chordae.deployments.uploads import UploadStore
 from chordae.deployments.web import awaited, expert_answer
 from chordae.platform.errors import UnknownModel
 from chordae.platform.schemas import Media, Modality
-from chordae.platform.settings import Settings
+from chordae.platform.settings import REASONER, Settings
 from chordae.platform.telemetry import keep_requests_out_of_logs
 
 DESCRIBE_S = 10.0  # a call to a deployment without a live replica waits for one
 
 
 class Served:
-    """The base of the gateway's parts; `orchestrator` and `experts` are Serve handles."""
+    """The base of the gateway's parts; `orchestrator`, `experts` and `candidate`, a reasoner's, are Serve handles."""
 
-    def __init__(self, settings: Settings, orchestrator: Any, experts: dict[str, Any]) -> None:
+    def __init__(self, settings: Settings, orchestrator: Any, experts: dict[str, Any], candidate: Any = None) -> None:
         keep_requests_out_of_logs()
         self._settings, self._orchestrator, self._experts = settings, orchestrator, experts
+        self._reasoners = reasoners(settings, experts.get(REASONER), candidate)
         self._media = UploadStore(settings.media_dir)
         self._cards: dict[str, dict[str, Any]] = {}
         self._seen: dict[str, float] = {}

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import ray
 from fastapi import APIRouter, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,9 +22,10 @@ from chordae.deployments import openai_api
 from chordae.deployments.given_records import SUFFIX, read_file
 from chordae.deployments.intake import Sent, received, studies_of
 from chordae.deployments.openai_api import PlainText
+from chordae.deployments.opened_ledger import open_ledger
 from chordae.deployments.served import Served
 from chordae.deployments.web import last_answer, reported
-from chordae.platform.errors import BadInput, BadSettings, UnreadableRecording
+from chordae.platform.errors import BadInput, UnreadableRecording
 from chordae.platform.ledger import Ledger
 from chordae.platform.schemas import NAME_OF, Answer, Kind, Media, Modality, Question
 from chordae.platform.settings import Settings
@@ -80,8 +80,8 @@ class StoredAnswer(Answer):
 class StudiesApi(Served):
     """The calls of that API."""
 
-    def __init__(self, settings: Settings, orchestrator: Any, experts: dict[str, Any]) -> None:
-        super().__init__(settings, orchestrator, experts)
+    def __init__(self, settings: Settings, orchestrator: Any, experts: dict[str, Any], candidate: Any = None) -> None:
+        super().__init__(settings, orchestrator, experts, candidate)
         self._opened: Ledger | None = None
         self._opening = threading.Lock()
 
@@ -161,8 +161,5 @@ class StudiesApi(Served):
     def _ledger(self) -> Ledger:
         with self._opening:
             if self._opened is None:
-                ledger = Ledger(self._settings.ledger_url)
-                if ledger.on_one_machine and ray.is_initialized() and sum(node["Alive"] for node in ray.nodes()) > 1:
-                    raise BadSettings("an SQLite ledger is for one machine", "set ledger.url to a PostgreSQL database")
-                self._opened = ledger
+                self._opened = open_ledger(Ledger, self._settings)
             return self._opened

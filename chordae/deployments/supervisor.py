@@ -89,6 +89,10 @@ def run(settings: Settings, progress: Progress) -> None:
         if not stop.is_set():
             tell("ready")
         threading.Thread(target=_expire_uploads, args=(settings, progress, stop), daemon=True).start()
+        if settings.reasoner is not None:
+            from chordae.deployments.candidate_keeper import CandidateKeeper
+
+            threading.Thread(target=CandidateKeeper(settings, progress).run, args=(stop,), daemon=True).start()
         while not stop.wait(1):
             look_after()
         tell("stopping: running answers finish first")
@@ -117,7 +121,7 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
     import ray
     from ray import serve
 
-    from chordae.deployments.app import applications, names
+    from chordae.deployments.app import CANDIDATE, applications, names
 
     door: subprocess.Popen[bytes] | None = None
     ours = cluster.address is None
@@ -171,7 +175,7 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
             if ours and cluster.address is None:
                 serve.shutdown()
             elif ours:
-                for name in names(settings):
+                for name in (*names(settings), CANDIDATE):
                     serve.delete(name)  # others may serve on the same cluster
         finally:
             ray.shutdown()

@@ -25,6 +25,16 @@ class GateSettings(Noun):
     alpha: float = Field(0.05, gt=0, lt=1, description="Chance, over all of a rule's tests, to fail an equal candidate")
 
 
+class TrialSettings(Noun):
+    """How a candidate that passed on sentinels is tried on real questions before it is promoted."""
+
+    shadow_answers: int = Field(50, ge=0, description="Questions that it answers unheard first; 0: none")
+    canary_answers: int = Field(50, ge=0, description="Then answers of its own that are given; 0: none")
+    share: float = Field(0.1, gt=0, le=1, description="Of studies that hear the candidate then, by their hash")
+    most_h: float = Field(72, gt=0, description="A trial with fewer answers by then ends, and the candidate is held")
+    unanswered: float = Field(0.05, ge=0, le=1, description="Share of questions that it may leave unanswered")
+
+
 class LearningSettings(Noun):
     """Of the loop of the CMR reasoner."""
 
@@ -46,4 +56,5 @@ class LearningSettings(Noun):
     )
     poll_s: float = Field(60, gt=0, description="The loop looks so often whether enough has come in")
     promote: Literal["gate", "person"] = Field("gate", description="Who lets a candidate serve that passed every rule")
+    trial: TrialSettings = Field(default_factory=lambda: TrialSettings(), description="Shadow and canary")
     gate: GateSettings = Field(default_factory=lambda: GateSettings(), description="What a candidate must hold")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from chordae.learning.gate.live import LIVE_RULES, LiveTrial
 from chordae.learning.gate.measured import Trial
 from chordae.learning.gate.rules import RULES, RuleOutcome
 from chordae.platform.learning_settings import GateSettings
@@ -24,15 +25,19 @@ class GateDecision(Noun):
     why: str
     sentinels: int
     rules: tuple[RuleOutcome, ...]
+    questions: int | None = Field(None, description="That both were asked in a trial; none: there was no trial")
     settings: GateSettings
 
 
-def decide(trial: Trial, settings: GateSettings) -> GateDecision:
-    """One failed rule rolls back, one open rule or too few sentinels hold, else the candidate is promoted.
+def decide(trial: Trial, settings: GateSettings, live: LiveTrial | None = None) -> GateDecision:
+    """By sentinels, and by a trial on real questions where there was one.
 
-    A rule that failed does so on few sentinels too: a mirage is one however few questions were asked.
+    One failed rule rolls back, one open rule or too few sentinels hold, else the candidate is promoted. A rule that
+    failed does so on few sentinels too: a mirage is one however few questions were asked.
     """
     rules = tuple(rule(trial, settings) for rule in RULES)
+    if live is not None:
+        rules += tuple(rule(live, settings) for rule in LIVE_RULES)
     failed = [one.name for one in rules if one.passed is False]
     left = [one.name for one in rules if one.passed is None]
     count = len(trial.champion.outcomes)
@@ -53,5 +58,6 @@ def decide(trial: Trial, settings: GateSettings) -> GateDecision:
         why=why,
         sentinels=count,
         rules=rules,
+        questions=None if live is None else len(live.questions),
         settings=settings,
     )

@@ -14,7 +14,7 @@ from chordae.learning.gate.rules import RuleOutcome
 
 VERDICTS = {"promote": "Promote", "hold": "Hold", "rollback": "Roll back"}
 MARKS = {True: ("passed", "#2a7f3f"), False: ("failed", "#b03030"), None: ("open", "#a06a00")}
-PLOTTED = {"accuracy", "class recall", "sites"}
+PLOTTED = {"accuracy", "class recall", "sites", "live flags"}
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}
 td.number{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}"""
@@ -27,7 +27,7 @@ def decision_page(decision: GateDecision) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
         f"<p><strong>{VERDICTS[decision.decision]}</strong>: {escape(decision.why)}.</p>",
-        f"<p>{decision.sentinels} sentinels were put to both.</p>",
+        f"<p>{decision.sentinels} sentinels were put to both. {_tried(decision)}</p>",
         "<table><tr><th>Rule</th><th>Outcome</th><th>What was found</th></tr>",
         *(_row(one) for one in decision.rules),
         "</table>",
@@ -51,6 +51,12 @@ def _row(one: RuleOutcome) -> str:
 
 def _number(rule: str, name: str, value: float) -> str:
     return f'<tr><td>{escape(rule)}</td><td>{escape(name)}</td><td class="number">{value:.4g}</td></tr>'
+
+
+def _tried(decision: GateDecision) -> str:
+    if decision.questions is None:
+        return "The candidate was not tried on real questions."
+    return f"So were {decision.questions} real questions, whose truth nobody may know."
 
 
 def _plot(outcome: RuleOutcome) -> str:

@@ -33,19 +33,19 @@ Rule = Callable[[Trial, GateSettings], RuleOutcome]
 def accuracy(trial: Trial, settings: GateSettings) -> RuleOutcome:
     """The candidate is not less accurate."""
     pair = {"all": (_right(trial.champion), _right(trial.candidate))}
-    return _strata("accuracy", "accuracy", pair, 1, settings.accuracy_drop, settings.alpha)
+    return strata("accuracy", "accuracy", pair, 1, settings.accuracy_drop, settings.alpha)
 
 
 def class_recall(trial: Trial, settings: GateSettings) -> RuleOutcome:
     """No class is found less often."""
     pairs = _by(trial, [one.truth for one in trial.champion.outcomes])
-    return _strata("class recall", "recall", pairs, settings.least_per_class, settings.recall_drop, settings.alpha)
+    return strata("class recall", "recall", pairs, settings.least_per_class, settings.recall_drop, settings.alpha)
 
 
 def sites(trial: Trial, settings: GateSettings) -> RuleOutcome:
     """No site gets worse answers."""
     pairs = _by(trial, [one.site for one in trial.champion.outcomes])
-    return _strata("sites", "accuracy", pairs, settings.least_per_site, settings.site_drop, settings.alpha)
+    return strata("sites", "accuracy", pairs, settings.least_per_site, settings.site_drop, settings.alpha)
 
 
 def mirages(trial: Trial, settings: GateSettings) -> RuleOutcome:
@@ -77,13 +77,14 @@ def latency(trial: Trial, settings: GateSettings) -> RuleOutcome:
     was, now = trial.champion.latency_s, trial.candidate.latency_s
     if not was:
         return RuleOutcome(name="latency", passed=None, numbers={}, sentence="No latency was measured.")
-    ratios = {name: now[name] / was[name] for name in sorted(was)}
+    ratios = {quantile: now[quantile] / was[quantile] for quantile in sorted(was)}
     worst = max(ratios, key=ratios.__getitem__)
     sentence = (
         f"{worst} takes {ratios[worst]:.2f} times the champion's {was[worst]:.3g} s, of {settings.slower:g} allowed."
     )
-    numbers = {f"{name} {who}": some[name] for who, some in (("champion", was), ("candidate", now)) for name in ratios}
-    return RuleOutcome(name="latency", passed=ratios[worst] <= settings.slower, numbers=numbers, sentence=sentence)
+    numbers = {f"{at} {who}": some[at] for who, some in (("champion", was), ("candidate", now)) for at in ratios}
+    passed = ratios[worst] <= settings.slower
+    return RuleOutcome(name="latency", passed=passed, numbers=numbers, sentence=sentence)
 
 
 RULES: tuple[Rule, ...] = (accuracy, class_recall, mirages, calibration, sites, latency)
@@ -98,32 +99,46 @@ def _by(trial: Trial, groups: Sequence[str]) -> dict[str, tuple[Right, Right]]:
     return {name: (first[named == name], second[named == name]) for name in sorted(set(groups))}
 
 
-def _strata(
-    name: str, what: str, pairs: Mapping[str, tuple[Right, Right]], least: int, limit: float, alpha: float
+def strata(
+    name: str,
+    what: str,
+    pairs: Mapping[str, tuple[Right, Right]],
+    least: int,
+    limit: float,
+    alpha: float,
+    cases: str = "sentinels",
 ) -> RuleOutcome:
+    """A rule over paired answers, by group: what it is called, what is compared, how few cases say nothing of a group,
+    what drop is borne, the chance to fail an equal candidate, and what the cases are."""
     found = {group: difference(*pair) for group, pair in pairs.items() if len(pair[0])}
     level = alpha / max(1, len(found))
     failed = [group for group, one in found.items() if one.change < 0 and one.p_worse < level]
     few = [group for group, one in found.items() if one.cases < least]
     unsure = [group for group, one in found.items() if group not in failed and -one.change > limit]
     if failed:
-        passed, said = False, "; ".join(_told(what, group, found[group]) for group in failed)
+        passed, said = False, "; ".join(_told(what, group, found[group], cases) for group in failed)
     elif few or not found:
-        passed, said = None, f"Fewer than {least} sentinels of " + (", ".join(few) or "any kind")
+        passed, said = None, f"Fewer than {least} {cases} of " + (", ".join(few) or "any kind")
     elif unsure:
-        passed, said = None, "; ".join(_told(what, group, found[group]) + ", maybe by chance" for group in unsure)
+        passed, said = (
+            None,
+            "; ".join(_told(what, group, found[group], cases) + ", maybe by chance" for group in unsure),
+        )
     else:
         worst = min(found, key=lambda group: found[group].change)
-        passed, said = True, _told(what, worst, found[worst]) + ("" if len(found) == 1 else ", the worst change of all")
+        passed, said = (
+            True,
+            _told(what, worst, found[worst], cases) + ("" if len(found) == 1 else ", the worst change of all"),
+        )
     numbers = {f"{group}: {key}": value for group, one in found.items() for key, value in _numbers(one).items()}
     return RuleOutcome(name=name, passed=passed, numbers=numbers, sentence=said + ".")
 
 
-def _told(what: str, group: str, one: Difference) -> str:
+def _told(what: str, group: str, one: Difference, cases: str) -> str:
     low, high = one.interval
     where = "" if group == "all" else f" of {group}"
     moved = f"{what.capitalize()}{where} went from {one.champion:.3f} to {one.candidate:.3f}"
-    return f"{moved} (change {low:+.3f} to {high:+.3f}, {one.cases} sentinels)"
+    return f"{moved} (change {low:+.3f} to {high:+.3f}, {one.cases} {cases})"
 
 
 def _numbers(one: Difference) -> dict[str, float]:

@@ -28,19 +28,20 @@ class Learner:
         self._lines: list[str] = []
         self._loop = LearningLoop(settings, self._lines.append)
 
-    def step(self) -> tuple[bool, list[str], ChordaeError | None]:
-        """The next stage of the round: whether there was one, what was said, and what was wrong."""
+    def step(self) -> tuple[str, list[str], ChordaeError | None]:
+        """The next stage of the round: what became of it, what was said, and what was wrong."""
         self._lines.clear()
         try:
             return self._loop.step(), list(self._lines), None
         except ChordaeError as error:
-            return False, list(self._lines), error
+            return "waits", list(self._lines), error
 
 
 def run_loop(settings: Settings, tell: Callable[[str], None], once: bool) -> None:
     """Run rounds as long as this process lives; with `once` until no round is open and none is due.
 
-    A stage that failed because something is down (ledger, registry, engine) is tried again after `learning.poll_s`.
+    A candidate on trial is waited for, with `once`, too. A stage that failed because something is down (ledger,
+    registry, engine) is tried again after `learning.poll_s`.
 
     Raises:
         BadSettings, BadInput: of a stage, which no waiting mends; with `once` any other, too.
@@ -51,23 +52,23 @@ def run_loop(settings: Settings, tell: Callable[[str], None], once: bool) -> Non
     actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Learner)
     learner = actor.options(name=NAME, get_if_exists=True).remote(settings, str(Path.cwd()))
     try:
-        while _step(learner, tell, once, settings.learning.poll_s) or not once:
+        while _step(learner, tell, once, settings.learning.poll_s) != "idle" or not once:
             pass
     finally:
         if ours:
             ray.shutdown()
 
 
-def _step(learner: Any, tell: Callable[[str], None], once: bool, poll_s: float) -> bool:
+def _step(learner: Any, tell: Callable[[str], None], once: bool, poll_s: float) -> str:
     import ray
 
-    worked, said, wrong = ray.get(learner.step.remote())
+    became, said, wrong = ray.get(learner.step.remote())
     for line in said:
         tell(line)
     if wrong is not None and (once or isinstance(wrong, BadInput | BadSettings)):
         raise wrong
     if wrong is not None:
         tell(f"{wrong}; once more in {poll_s:g} s")
-    if not worked and not once:
+    if became == "waits" or (became == "idle" and not once):
         time.sleep(poll_s)
-    return bool(worked)
+    return str(became)

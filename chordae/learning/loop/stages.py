@@ -1,4 +1,4 @@
-"""One round, stage by stage: collect -> train -> evaluate -> register -> decide, and again.
+"""One round, stage by stage: collect -> train -> evaluate -> register -> shadow -> canary -> decide, and again.
 
 A stage reads what the ledger and the round's directory hold, leaves its result there, and only then is written down as
 done. Whoever is killed in the middle of one does that stage again, and no other.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Literal, cast
 
 from chordae.cohort.record_cases import Case
 from chordae.learning.calibrate_reasoner import calibrate_on
 from chordae.learning.checkpoint import manifest_of
 from chordae.learning.config import load_config
 from chordae.learning.diagnosis_evaluation import chosen
-from chordae.learning.gate.decision import decide
+from chordae.learning.gate.decision import GateDecision, decide
+from chordae.learning.gate.live import LiveTrial, live_trial
 from chordae.learning.gate.measured import Trial
 from chordae.learning.gate.page import decision_page
 from chordae.learning.launch import train
@@ -30,12 +31,15 @@ from chordae.platform.ledger_gate import GateLedger, KeptDecision
 from chordae.platform.ledger_learning import LearningLedger, LearningRound
 from chordae.platform.ledger_promotions import PromotionLedger
 from chordae.platform.ledger_records import ProspectiveRecord
+from chordae.platform.ledger_trials import OnTrial, TrialsLedger
 from chordae.platform.registry.models import Models, Registered
 from chordae.platform.registry.promotion import Promotions
 from chordae.platform.settings import Settings
 from chordae.platform.weights import fetch_checkpoint, read_manifest
 
 Tell = Callable[[str], None]
+Step = Literal["done", "waits", "idle"]
+"""A stage is done; one waits for questions to be asked; there is nothing to do."""
 
 
 class LearningLoop:
@@ -51,13 +55,14 @@ class LearningLoop:
         self._settings, self._learning, self._reasoner = settings, settings.learning, settings.reasoner
         self._tell = tell
         self._ledger, self._gate = LearningLedger(settings.ledger_url), GateLedger(settings.ledger_url)
+        self._trials = TrialsLedger(settings.ledger_url)
         self._models = Models(settings.data_dir)
         self._promotions = Promotions(settings.data_dir, PromotionLedger(settings.ledger_url))
         self._shipped = fetch_checkpoint(self._reasoner.model, self._reasoner.revision)
         self.model = read_manifest(self._shipped).name
 
-    def step(self) -> bool:
-        """Do the next stage of the round, or begin one if it is time; False where there is nothing to do.
+    def step(self) -> Step:
+        """Do the next stage of the round, or begin one if it is time.
 
         Raises:
             ChordaeError: the stage could not be done; the next call tries it again.
@@ -65,19 +70,21 @@ class LearningLoop:
         found = self._ledger.open_round(self.model)
         if found is None:
             if not self.due():
-                return False
+                return "idle"
             found = self._ledger.begin_round(self.model, self._learning.most_per_site)
             self._tell(f"round {found.id}: {len(self._ledger.records_of(found.id))} records collected")
-            return True
+            return "done"
         stages = {
             "collected": self._train,
             "trained": self._evaluate,
             "evaluated": self._register,
-            "registered": self._decide,
+            "registered": self._shadow,
+            "shadowed": self._canary,
             "decided": self._close,
         }
         stages[found.stage](found, place_of(self._settings.data_dir, self.model, found.id))
-        return True
+        after = self._ledger.open_round(self.model)
+        return "waits" if after is not None and after.stage == found.stage else "done"
 
     def due(self) -> bool:
         """Whether enough records wait, or any has waited long enough."""
@@ -132,17 +139,64 @@ class LearningLoop:
         self._tell(f"round {found.id}: version {version.number} is candidate")
         self._ledger.advance(found, "registered", {"candidate": version.number})
 
-    def _decide(self, found: LearningRound, place: Place) -> None:
+    def _shadow(self, found: LearningRound, place: Place) -> None:
+        """A candidate that passes on sentinels answers what the champion is asked, unheard; any other is decided on."""
+        number, wanted = str(found.content["candidate"]), self._learning.trial
+        passed = decide(self._trial(found, place), self._learning.gate).decision == "promote"
+        if not passed or self._settled(number) or not wanted.shadow_answers + wanted.canary_answers:
+            self._ledger.advance(found, "shadowed", {"trial": None})
+            return
+        trial = self._trials.begin_trial(self.model, number, self._models.version(self.model, number).digest)
+        if self._asked_enough(trial, sum(self._trials.trial_counts(trial.id).values()), wanted.shadow_answers):
+            self._trials.move_trial(trial.id, share=wanted.share if wanted.canary_answers else 0.0)
+            self._ledger.advance(found, "shadowed", {"trial": trial.id})
+
+    def _canary(self, found: LearningRound, place: Place) -> None:
+        """Then a share of the studies hears it; in the end the gate decides by all that was seen."""
         number = str(found.content["candidate"])
-        trial = Trial.model_validate_json(place.trial.read_bytes())
-        named = trial.model_copy(update={"candidate": trial.candidate.model_copy(update={"version": number})})
-        decision = decide(named, self._learning.gate)
-        write_atomically(place.page, decision_page(decision).encode())
-        if not any(one.by == "gate" for one in self._decisions(number)):
+        kept = next((one for one in self._decisions(number) if one.by == "gate"), None)
+        if kept is not None:  # before this loop was killed
+            decision = GateDecision.model_validate(kept.content)
+        elif self._under_way(found, number):
+            return
+        else:
+            decision = decide(self._trial(found, place), self._learning.gate, self._live(found))
             content = decision.model_dump(mode="json")
             self._gate.keep_gate_decision(self.model, decision.from_version, number, decision.decision, "gate", content)
+        write_atomically(place.page, decision_page(decision).encode())
         self._tell(f"round {found.id}: {decision.decision}, {decision.why}")
         self._ledger.advance(found, "decided", {"decision": decision.decision, "why": decision.why})
+
+    def _under_way(self, found: LearningRound, number: str) -> bool:
+        """Whether the candidate is still to be heard by more."""
+        trial = self._trials.open_trial(self.model)
+        if trial is None or trial.id != found.content["trial"] or self._settled(number):
+            return False
+        heard = self._trials.trial_counts(trial.id)["candidate"]
+        return not self._asked_enough(trial, heard, self._learning.trial.canary_answers)
+
+    def _live(self, found: LearningRound) -> LiveTrial | None:
+        trial = found.content["trial"]
+        if trial is None:
+            return None
+        said, labels = self._trials.trial_answers(trial), self._trials.trial_labels(trial)
+        return live_trial(said, labels, self._learning.trial)
+
+    def _trial(self, found: LearningRound, place: Place) -> Trial:
+        """What was measured on sentinels, the candidate by its number."""
+        trial = Trial.model_validate_json(place.trial.read_bytes())
+        named = trial.candidate.model_copy(update={"version": str(found.content["candidate"])})
+        return trial.model_copy(update={"candidate": named})
+
+    def _asked_enough(self, trial: OnTrial, asked: int, wanted: int) -> bool:
+        """Whether a stage of a trial is over: enough was asked, or its time is."""
+        over = datetime.now(UTC) - trial.begun_at >= timedelta(hours=self._learning.trial.most_h)
+        return over or asked >= wanted
+
+    def _settled(self, number: str) -> bool:
+        """Whether a person has decided about that version meanwhile."""
+        said = any(one.by == "person" for one in self._decisions(number))
+        return said or self._models.version(self.model, "champion").number == number
 
     def _close(self, found: LearningRound, place: Place) -> None:
         number, verdict, why = (str(found.content[name]) for name in ("candidate", "decision", "why"))
@@ -156,6 +210,8 @@ class LearningLoop:
             verdict = "promote"
         elif verdict == "promote":
             self._promotions.promote(self.model, number, "gate", f"round {found.id}: {why}")
+        if found.content["trial"] is not None:
+            self._trials.move_trial(found.content["trial"], state="ended")
         outcomes = {"promote": "promoted", "hold": "held", "rollback": "sent back"}
         self._end(found, f"version {number} {outcomes[verdict]}: {why}")
 

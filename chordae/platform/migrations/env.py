@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from chordae.platform import ledger_learning, ledger_promotions  # noqa: F401  their tables
+from chordae.platform import ledger_learning, ledger_promotions, ledger_trials  # noqa: F401  their tables
 from chordae.platform.ledger import Base
 
 context.configure(

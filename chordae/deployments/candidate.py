@@ -1,0 +1,31 @@
+"""The reasoner's candidate on Ray Serve while it is on trial: a replica of its own, the champion keeps all of its."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray import serve
+
+from chordae.deployments.reasoner import Reasoner
+from chordae.platform.registry.desired import Desired
+from chordae.platform.settings import Settings
+from chordae.platform.wanted import Wanted
+
+
+class DesiredCandidate(Desired):
+    """As the champion's, but for the version on trial."""
+
+    def wanted(self, model: str) -> Wanted | None:
+        """The candidate; None where there is none, or none any more."""
+        return self.candidate(model)
+
+
+class Candidate(Reasoner):
+    """`Reasoner` with its engine loaded: a replica is ready once this constructor returns."""
+
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]
+        super().__init__(settings, desired=DesiredCandidate(settings.data_dir, settings.swap.poll_s))
+        await self.start()
+
+
+CandidateDeployment: Any = serve.deployment(Candidate)

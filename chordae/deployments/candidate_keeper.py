@@ -1,0 +1,71 @@
+"""Brings the candidate's application to what the ledger says: there while a version is on trial, else not.
+
+Desired state, not commands: the loop writes down that it wants a trial, whoever owns the platform sees to it, and
+either may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from chordae.deployments.app import CANDIDATE, candidate
+from chordae.deployments.opened_ledger import open_ledger
+from chordae.platform.errors import ChordaeError
+from chordae.platform.ledger_trials import TrialsLedger, TrialState
+from chordae.platform.settings import Settings
+
+
+class CandidateKeeper:
+    """Of one platform; `tell` gets a line where something is wrong, and again only when that has changed."""
+
+    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
+        self._settings, self._tell = settings, tell
+        self._ledger: TrialsLedger | None = None
+        self._said = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """A step every `swap.poll_s`, until told to stop."""
+        from ray.exceptions import RayError
+
+        while True:
+            try:
+                problem = self.step()
+            except (ChordaeError, RayError) as error:  # what runs goes on
+                problem = f"whether a candidate is on trial is not known ({error.__class__.__name__})"
+            if problem and problem != self._said:
+                self._tell(problem)
+            self._said = problem
+            if stop.wait(self._settings.swap.poll_s):
+                return
+
+    def step(self) -> str:
+        """Start it, note whether it serves, or end it; returns why it cannot be started, or nothing.
+
+        Raises:
+            ChordaeError: the ledger does not answer. RayError: Serve's controller does not.
+        """
+        from ray import serve
+        from ray.serve import RunTarget
+
+        trial = next(iter(self._opened().open_trials()), None)
+        found: Any = serve.status().applications.get(CANDIDATE)
+        if trial is None:
+            if found is not None and found.status != "DELETING":
+                serve.delete(CANDIDATE, _blocking=False)
+            return ""
+        state: TrialState = "serving" if found is not None and found.status == "RUNNING" else "begun"
+        if state != trial.state:  # what does not run is not asked
+            self._opened().move_trial(trial.id, state=state)
+        if found is None:
+            target = RunTarget(candidate(self._settings), name=CANDIDATE, route_prefix=None)
+            serve.run_many([target], wait_for_applications_running=False)
+        elif found.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+            return f"the candidate, version {trial.version} of {trial.model}, cannot be started: see Serve's logs"
+        return ""
+
+    def _opened(self) -> TrialsLedger:
+        if self._ledger is None:
+            self._ledger = open_ledger(TrialsLedger, self._settings)
+        return self._ledger
