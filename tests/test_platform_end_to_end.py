@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,11 @@ import yaml
 
 from benchmarks.perturbed import perturbed
 from chordae.learning.checkpoint import add_probes
+from chordae.platform.ledger_promotions import PromotionLedger
+from chordae.platform.ledger_trials import TrialsLedger
 from chordae.platform.noun import WeightsVersion
+from chordae.platform.registry.models import Models
+from chordae.platform.registry.promotion import Promotions
 from chordae.platform.settings import Settings, load_settings
 from chordae.platform.weights import identify
 from chordae.preprocessing.dicom import bundled_ecg
@@ -353,6 +357,48 @@ def test_promoted_weights_are_served_while_questions_are_answered_and_a_rollback
     assert set(by_version) == {own["ecg"].digest, other["ecg"].digest}
     assert all(len(texts) == 1 for texts in by_version.values()), "no answer is of two versions"
     assert said[0][0] == said[-1][0] == own["ecg"].digest
+
+
+def test_a_candidate_on_trial_answers_unheard_then_aloud_and_goes_when_its_trial_is_over(
+    settings: Settings, config: Path
+) -> None:
+    """Version 2 of the reasoner is there from the test before."""
+    number = "2"
+    models, trials = Models(settings.data_dir), TrialsLedger(settings.ledger_url)
+    promotions = Promotions(settings.data_dir, PromotionLedger(settings.ledger_url))
+    promotions.nominate("cmr-r-nano", number, "a test")
+    candidate, champion = (models.version("cmr-r-nano", one).digest for one in (number, "champion"))
+    trial = trials.begin_trial("cmr-r-nano", number, candidate)
+
+    def diagnosed() -> str:
+        body = {"record": json.loads(RECORD.read_text())}
+        reply = httpx.post(url(settings, "/v1/diagnoses"), json=body, timeout=60)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["weights"]["digest"])
+
+    pid = json.loads((settings.data_dir / "platform.json").read_text())["pid"]
+    below = psutil.Process(pid).children
+
+    def within(seconds: float, holds: Callable[[], bool]) -> None:
+        until = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < until, settings.data_dir.joinpath("platform.log").read_text()[-3000:]
+            time.sleep(0.5)
+
+    within(120, lambda: trials.open_trials()[0].state == "serving")
+    assert any("Candidate" in " ".join(one.cmdline()) for one in below(recursive=True))
+    time.sleep(2 * settings.swap.poll_s)
+    assert diagnosed() == champion
+    within(30, lambda: bool(trials.trial_answers(trial.id)))
+    kept = trials.trial_answers(trial.id)[0]
+    assert kept.problem == "" and kept.shown == "champion"
+    assert kept.candidate is not None and kept.candidate["weights"]["digest"] == candidate
+    trials.move_trial(trial.id, share=1.0)
+    within(30, lambda: diagnosed() == candidate)
+    trials.move_trial(trial.id, state="ended")
+    within(30, lambda: diagnosed() == champion)
+    assert trials.trial_answers(trial.id)[-1].shown == "candidate"
+    within(60, lambda: not any("Candidate" in " ".join(one.cmdline()) for one in below(recursive=True)))
 
 
 def card(port: int | None) -> dict[str, Any]:

@@ -32,8 +32,10 @@ class CandidateKeeper:
         while True:
             try:
                 problem = self.step()
-            except (ChordaeError, RayError) as error:  # what runs goes on
-                problem = f"whether a candidate is on trial is not known ({error.__class__.__name__})"
+            except ChordaeError as error:  # what runs goes on
+                problem = f"whether a candidate is on trial is not known: {error.problem}"
+            except RayError:
+                problem = "Serve's controller does not answer: a candidate on trial is looked after once it does"
             if problem and problem != self._said:
                 self._tell(problem)
             self._said = problem

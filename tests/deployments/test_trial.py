@@ -1,4 +1,4 @@
-"""A candidate beside the champion: who is heard, what is kept, and what becomes of an answer where one of them fails."""
+"""A candidate beside the champion: who is heard, what is kept, and what becomes of an answer where one fails."""
 
 from __future__ import annotations
 

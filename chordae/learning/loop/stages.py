@@ -143,13 +143,18 @@ class LearningLoop:
         """A candidate that passes on sentinels answers what the champion is asked, unheard; any other is decided on."""
         number, wanted = str(found.content["candidate"]), self._learning.trial
         passed = decide(self._trial(found, place), self._learning.gate).decision == "promote"
-        if not passed or self._settled(number) or not wanted.shadow_answers + wanted.canary_answers:
-            self._ledger.advance(found, "shadowed", {"trial": None})
-            return
-        trial = self._trials.begin_trial(self.model, number, self._models.version(self.model, number).digest)
-        if self._asked_enough(trial, sum(self._trials.trial_counts(trial.id).values()), wanted.shadow_answers):
-            self._trials.move_trial(trial.id, share=wanted.share if wanted.canary_answers else 0.0)
-            self._ledger.advance(found, "shadowed", {"trial": trial.id})
+        settled, begun = self._settled(number), self._trials.open_trial(self.model)
+        if begun is None or begun.version != number:
+            if not passed or settled or not wanted.shadow_answers + wanted.canary_answers:
+                self._ledger.advance(found, "shadowed", {"trial": None})
+                return
+            begun = self._trials.begin_trial(self.model, number, self._models.version(self.model, number).digest)
+            self._tell(f"round {found.id}: version {number} is tried on questions, unheard")
+        if settled or self._asked_enough(
+            begun, sum(self._trials.trial_counts(begun.id).values()), wanted.shadow_answers
+        ):
+            self._trials.move_trial(begun.id, share=wanted.share if wanted.canary_answers else 0.0)
+            self._ledger.advance(found, "shadowed", {"trial": begun.id})
 
     def _canary(self, found: LearningRound, place: Place) -> None:
         """Then a share of the studies hears it; in the end the gate decides by all that was seen."""
