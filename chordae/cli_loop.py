@@ -89,8 +89,9 @@ def learn_run(
 @learn.command("status")
 def learn_status(config: Config = LAPTOP) -> None:
     """What is waiting, and every round: how far it is, or how it ended."""
-    from chordae.console_loop import rounds_table
+    from chordae.console_loop import rounds_table, trial_line
     from chordae.platform.ledger_learning import LearningLedger
+    from chordae.platform.ledger_trials import TrialsLedger
     from chordae.platform.weights import fetch_checkpoint, read_manifest
 
     settings = load_settings(config)
@@ -102,6 +103,9 @@ def learn_status(config: Config = LAPTOP) -> None:
     waiting = ", ".join(f"{count} of {site}" for site, count in sorted(ledger.waiting(model).items()))
     out.print(f"{model}: records waiting: {waiting or 'none'}", markup=False)
     out.print(rounds_table(ledger.rounds(model)))
+    trials = TrialsLedger(settings.ledger_url)
+    if (trial := trials.open_trial(model)) is not None:
+        out.print(trial_line(trial, trials.trial_counts(trial.id)), markup=False)
     out.print(DEMONSTRATOR, style="yellow")
 
 

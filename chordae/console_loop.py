@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from chordae.platform.ledger_learning import LearningRound
+from chordae.platform.ledger_trials import OnTrial
 
 
 def rounds_table(rounds: Sequence[LearningRound]) -> Table:
@@ -25,6 +26,13 @@ def rounds_table(rounds: Sequence[LearningRound]) -> Table:
             escape(one.outcome or ""),
         )
     return table
+
+
+def trial_line(trial: OnTrial, given: Mapping[str, int]) -> str:
+    """What is on trial, and how many answers of champion and candidate were given meanwhile."""
+    state = "waits for its replica" if trial.state == "begun" else f"is heard by {trial.share:.0%} of the studies"
+    counted = f"asked unheard {given['champion']} times, heard {given['candidate']} times"
+    return f"version {trial.version} of {trial.model} is on trial and {state}: {counted}"
 
 
 def _labelled(training: dict[str, Any]) -> str:

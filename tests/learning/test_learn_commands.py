@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from chordae.cli import app
 from chordae.platform.ledger_learning import LearningLedger
+from chordae.platform.ledger_trials import TrialAnswer, TrialsLedger
 from chordae.platform.settings import load_settings
 
 RECORDS = [
@@ -51,6 +52,18 @@ def test_a_record_is_offered_once_refused_with_its_reason_and_labelled_by_its_id
     assert (kept.id, kept.site, category) == (record, "north", "dilated cardiomyopathy")
     assert "Muster" not in json.dumps(kept.content)
     assert kept.patient is not None
+
+
+def test_a_trial_under_way_is_told(config: Path) -> None:
+    trials = TrialsLedger(load_settings(config).ledger_url)
+    trial = trials.begin_trial("cmr-r-nano", "2", "a" * 64)
+    assert "version 2 of cmr-r-nano is on trial and waits for its replica" in learn(config, "status")
+    trials.move_trial(trial.id, state="serving", share=0.1)
+    trials.keep_trial_answer(trial.id, TrialAnswer("r", "champion", {}, {}, 1.0, 1.0))
+    said = " ".join(learn(config, "status").split())
+    assert "is heard by 10% of the studies: asked unheard 1 times, heard 0 times" in said
+    trials.move_trial(trial.id, state="ended")
+    assert "on trial" not in learn(config, "status")
 
 
 def test_feedback_that_cannot_be_used_is_refused_by_name(config: Path) -> None:

@@ -82,6 +82,7 @@ def settings_file(tmp_path: Path) -> Path:
             "sentinels": [str(sentinels)],
             "least_records": 6,
             "gate": GATE,
+            "trial": {"shadow_answers": 0, "canary_answers": 0},
         },
     }
     path = tmp_path / "settings.yaml"
