@@ -163,7 +163,7 @@ def test_the_curriculum_of_a_checkpoint_is_taken_over_and_other_cases_are_refuse
     again = begin_curriculum(config, training, tmp_path)
     assert again.take(8) == first.ids[4:]
     assert again.extra(5) == begun.extra(5)
-    training.cases.popitem()
+    training.categories.popitem()
     with pytest.raises(BadSettings, match="not those"):
         begin_curriculum(config, training, tmp_path)
 
