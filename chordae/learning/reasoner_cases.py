@@ -95,12 +95,12 @@ class Cases(Asked):
     """
 
     def __init__(self, datasets: Sequence[Path], tokenizer: Any, language: Language, limit: int) -> None:
-        cases = open_cases(datasets)
-        self.cases = {case_id(case): case for case in cases}
-        if len(self.cases) < len(cases):
+        found = open_cases(datasets)
+        cases = {case_id(case): case for case in found}
+        if len(cases) < len(found):
             raise BadInput("a case is there twice", "name every dataset once")
-        super().__init__({name: case.record for name, case in self.cases.items()}, tokenizer, language, limit)
-        self.categories = {name: case.category for name, case in self.cases.items()}
+        super().__init__({name: case.record for name, case in cases.items()}, tokenizer, language, limit)
+        self.categories = {name: case.category for name, case in cases.items()}
 
     def ids_by_class(self) -> dict[str, list[str]]:
         """Of the categories that occur, in the seed's order."""
