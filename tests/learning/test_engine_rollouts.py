@@ -67,7 +67,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prompts(root: Path) -> list[list[int]]:
     cases = Cases([root / "train"], checkpoint.load_tokenizer(root / "start"), "en", 1024)
-    return [cases.prompt(example) for example in list(cases.cases)[:3]]
+    return [cases.prompt(example) for example in list(cases.categories)[:3]]
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,7 @@ def test_answers_have_the_log_probabilities_that_the_model_gives_them_one_by_one
     """Shared prefixes, padding and positions change nothing: each answer is scored again alone, whole."""
     config = config_of(root, tmp_path)
     training, model = cases_of(config), checkpoint.load_model(root / "start")
-    prompts = [training.prompt(example) for example in list(training.cases)[:3]]
+    prompts = [training.prompt(example) for example in list(training.categories)[:3]]
     assert len({len(prompt) for prompt in prompts}) > 1
     inputs = padded(prompts, training.tokenizer.pad_token_id, CPU)
     answers = sample_answers(model, inputs, 4, training.sampling(config), torch.Generator().manual_seed(0))
@@ -197,7 +197,7 @@ def trainer_of(config: MaGrpoConfig, work: Path, curriculum: Curriculum | None =
 def test_greedy_answers_are_those_of_transformers(root: Path, tmp_path: Path) -> None:
     config = config_of(root, tmp_path)
     trainer = trainer_of(config, tmp_path)
-    prompts = [trainer.training.prompt(example) for example in list(trainer.training.cases)[:5]]  # type: ignore[attr-defined]
+    prompts = [trainer.training.prompt(example) for example in list(trainer.training.categories)[:5]]  # type: ignore[attr-defined]
     answers = trainer.rollouts.greedy(prompts)  # type: ignore[attr-defined]
     model = checkpoint.load_model(root / "start")
     for prompt, answer in zip(prompts, answers, strict=True):
