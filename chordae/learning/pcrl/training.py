@@ -88,7 +88,7 @@ def make_trainer(model: Any, tokenizer: Any, config: PcrlConfig, state: PcrlStat
     asked = Asked(replayed.records | unlabelled, tokenizer, config.prompts, config.prompt_tokens)
     asked.categories = dict(replayed.categories)
     sentinels = Cases(config.sentinels, tokenizer, config.prompts, config.prompt_tokens)
-    watched = [case_id(case) for case in chosen(list(sentinels.cases.values()), config.most_sentinels)]
+    watched = [case_id(case) for case in chosen(list(sentinels.categories.values()), config.most_sentinels)]
     parts = parts_of(sorted(unlabelled), config.rounds, config.seed)
     return PcrlTrainer(
         asked, sentinels, watched, parts, state, config, **trainer_options(model, tokenizer, config, work)
