@@ -30,7 +30,7 @@ from chordae.learning.pcrl.uncertainty import sequence_entropy
 from chordae.learning.pcrl.unlabelled import read_unlabelled
 from chordae.learning.reasoner_cases import Asked, Cases, Group
 from chordae.learning.reasoner_grpo import ReasonerTrainer, train_with_rollouts, trainer_options
-from chordae.learning.reasoner_lessons import case_id
+from chordae.learning.reasoner_lessons import case_id, open_cases
 from chordae.learning.reasoner_report import StepReport
 from chordae.learning.sft import summary
 from chordae.learning.sharding import whole_model
@@ -88,7 +88,7 @@ def make_trainer(model: Any, tokenizer: Any, config: PcrlConfig, state: PcrlStat
     asked = Asked(replayed.records | unlabelled, tokenizer, config.prompts, config.prompt_tokens)
     asked.categories = dict(replayed.categories)
     sentinels = Cases(config.sentinels, tokenizer, config.prompts, config.prompt_tokens)
-    watched = [case_id(case) for case in chosen(list(sentinels.categories.values()), config.most_sentinels)]
+    watched = [case_id(case) for case in chosen(open_cases(config.sentinels), config.most_sentinels)]
     parts = parts_of(sorted(unlabelled), config.rounds, config.seed)
     return PcrlTrainer(
         asked, sentinels, watched, parts, state, config, **trainer_options(model, tokenizer, config, work)
