@@ -51,7 +51,7 @@ def trainer_arguments(sharding: Sharding | None, learning_rate: float, warmup: i
 
 def whole_model(trainer: Any) -> Any:
     """The trained model in one piece, on the first worker. Every worker must call this: their parts are gathered."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # computing as whoever loads it
     if not trainer.is_fsdp_enabled:
         return model
     gathered = trainer.accelerator.get_state_dict(trainer.model)
