@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
+from rich.markup import escape
 from typer.core import TyperGroup
 
 from chordae.cli_diagnosis import diagnose, only_record
@@ -19,7 +20,7 @@ from chordae.cli_evaluation import calibrate, evaluate
 from chordae.cli_learning import cohort, train
 from chordae.cli_loop import learn
 from chordae.cli_models import models
-from chordae.console import IngestView, err, out, progress, show_settings
+from chordae.console import DEMONSTRATOR, IngestView, err, out, progress, show_settings
 from chordae.console_answer import show_answer
 from chordae.console_facts import show_facts
 from chordae.platform.errors import BadInput, ChordaeError
@@ -218,15 +219,18 @@ def show_config(config: Config = LAPTOP) -> None:
 
 @app.command()
 def demo(config: Config = LAPTOP) -> None:
-    """The whole path once: start, ask about a real ECG and about a simulated patient, show it all, stop."""
+    """The whole path once: start, ask about a real ECG and a simulated patient, learn from a late site, stop."""
+    from chordae import demonstration
     from chordae.deployments import supervisor
     from chordae.preprocessing.dicom import bundled_ecg
 
-    settings = load_settings(config)
+    own = demonstration.demo_config(config)
+    settings = load_settings(own)
     start, real, simulated = {}, dict[str, float](), dict[str, float]()
+    learned: demonstration.Learned | None = None
     with progress() as tell, tempfile.TemporaryDirectory() as directory:
         started = time.monotonic()
-        supervisor.start_detached(config, tell)
+        supervisor.start_detached(own, tell)
         start["start"] = time.monotonic() - started
         try:
             first = _ask(settings, [bundled_ecg()], DEMO_QUESTION, True, real, tell)
@@ -235,6 +239,10 @@ def demo(config: Config = LAPTOP) -> None:
                 Path(directory), tuple(one for one in get_args(Modality) if one in settings.experts)
             )
             second = _ask(settings, files, DEMO_STUDY_QUESTION, True, simulated, tell)
+            then = time.monotonic()
+            if settings.reasoner is not None:
+                learned = demonstration.learn_from_a_late_site(settings, tell)
+            start["learn"] = time.monotonic() - then
         finally:
             tell("stopping")
             then = time.monotonic()
@@ -245,6 +253,10 @@ def demo(config: Config = LAPTOP) -> None:
     names = ", ".join(path.name for path in files)
     _headline(Question=DEMO_STUDY_QUESTION, Recording=f"a simulated patient: {names}", Truth=truth)
     show_answer(*second, settings, simulated)
+    if learned is not None:
+        _headline(Learning=f"{demonstration.OFFERED} records of a site that nobody had seen, without a label")
+        show_facts((label, escape(text)) for label, text in demonstration.facts(learned))
+        out.print(f"\n{DEMONSTRATOR}", style="yellow")
     out.print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in start.items()), style="dim")
 
 

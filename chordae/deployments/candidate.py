@@ -7,6 +7,7 @@ from typing import Any
 from ray import serve
 
 from chordae.deployments.reasoner import Reasoner
+from chordae.platform.errors import VersionRefused
 from chordae.platform.registry.desired import Desired
 from chordae.platform.settings import Settings
 from chordae.platform.wanted import Wanted
@@ -24,8 +25,12 @@ class Candidate(Reasoner):
     """`Reasoner` with its engine loaded: a replica is ready once this constructor returns."""
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]
+        """Raises VersionRefused where the candidate cannot be served: unlike a champion's, its place is left empty."""
         super().__init__(settings, desired=DesiredCandidate(settings.data_dir, settings.swap.poll_s))
         await self.start()
+        if why := self._versions.state().get("refused"):
+            self.stop()
+            raise VersionRefused(str(why), "train it again")
 
 
 CandidateDeployment: Any = serve.deployment(Candidate)

@@ -12,6 +12,7 @@ from typing import Any
 
 from chordae.deployments.app import CANDIDATE, candidate
 from chordae.deployments.opened_ledger import open_ledger
+from chordae.deployments.serve_status import reason
 from chordae.platform.errors import ChordaeError
 from chordae.platform.ledger_trials import TrialsLedger, TrialState
 from chordae.platform.settings import Settings
@@ -64,7 +65,9 @@ class CandidateKeeper:
             target = RunTarget(candidate(self._settings), name=CANDIDATE, route_prefix=None)
             serve.run_many([target], wait_for_applications_running=False)
         elif found.status in ("DEPLOY_FAILED", "UNHEALTHY"):
-            return f"the candidate, version {trial.version} of {trial.model}, cannot be started: see Serve's logs"
+            why = reason(found) or "see Serve's logs"
+            self._opened().move_trial(trial.id, problem=why)
+            return f"the candidate, version {trial.version} of {trial.model}, cannot be started: {why}"
         return ""
 
     def _opened(self) -> TrialsLedger:

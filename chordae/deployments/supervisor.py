@@ -26,6 +26,7 @@ import httpx
 import psutil
 
 from chordae.deployments import frontdoor, replicas
+from chordae.deployments.serve_status import reason
 from chordae.platform.cluster import start_ray, stop_on_signals
 from chordae.platform.errors import BadSettings, ChordaeError
 from chordae.platform.settings import Settings, load_settings
@@ -140,7 +141,7 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
             try:
                 serve.run_many(applications(settings))
             except RuntimeError as error:
-                raise BadSettings("an expert did not start", _reason(serve, names(settings)) or str(error)) from error
+                raise BadSettings("an expert did not start", _why(serve, names(settings)) or str(error)) from error
         else:
             tell("waiting for the applications that `serve deploy` put on this cluster")
             for name in names(settings):
@@ -193,15 +194,13 @@ def _wait_for_application(serve: Any, name: str, settings: Settings, stop: threa
             if _answers(f"http://127.0.0.1:{settings.gateway.internal_port}"):
                 return  # an update failed, and what ran before still serves
             lines = application.message.strip().splitlines()
-            raise BadSettings("the application did not start", _reason(serve, [name]) or (lines[-1] if lines else ""))
+            raise BadSettings("the application did not start", _why(serve, [name]) or (lines[-1] if lines else ""))
 
 
-def _reason(serve: Any, names: Sequence[str]) -> str:
-    """The last line that a failing deployment left, if there is one."""
+def _why(serve: Any, names: Sequence[str]) -> str:
+    """Why an application does not start, of the last one that says so."""
     status = serve.status().applications
-    messages = [d.message for name in names if name in status for d in status[name].deployments.values() if d.message]
-    lines = [line.strip() for message in messages for line in message.splitlines() if "Error" in line or ": " in line]
-    return lines[-1] if lines else ""
+    return next((said for name in reversed(names) if name in status and (said := reason(status[name]))), "")
 
 
 def _wait_for_health(settings: Settings, door: subprocess.Popen[bytes], stop: threading.Event) -> None:

@@ -38,6 +38,8 @@ class TrialRow(Base):
     digest: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
     share: Mapped[float] = mapped_column(Float)
+    problem: Mapped[str]
+    """Why no replica of it can be started; empty: one can, or nobody has tried."""
     begun_at: Mapped[datetime] = mapped_column(Utc)
 
 
@@ -71,6 +73,7 @@ class OnTrial:
     digest: str
     state: TrialState
     share: float
+    problem: str
     begun_at: datetime
 
 
@@ -105,7 +108,9 @@ class TrialsLedger(Ledger):
                 found = None
             if found is None:
                 now = datetime.now(UTC)
-                found = TrialRow(model=model, version=version, digest=digest, state="begun", share=0.0, begun_at=now)
+                found = TrialRow(
+                    model=model, version=version, digest=digest, state="begun", share=0.0, problem="", begun_at=now
+                )
                 session.add(found)
                 session.flush()
             return _noun(found)
@@ -116,15 +121,24 @@ class TrialsLedger(Ledger):
             row = session.scalar(_open(model))
             return None if row is None else _noun(row)
 
+    def trial(self, number: int) -> OnTrial:
+        """That one, open or over."""
+        with self._transaction() as session:
+            return _noun(session.get_one(TrialRow, number))
+
     def open_trials(self) -> list[OnTrial]:
         """Those of all models."""
         with self._transaction() as session:
             rows = session.scalars(select(TrialRow).where(TrialRow.state != "ended").order_by(TrialRow.id))
             return [_noun(row) for row in rows]
 
-    def move_trial(self, trial: int, state: TrialState | None = None, share: float | None = None) -> None:
-        """Note that it serves or is over, or what share of studies is the candidate's; one that is over stays so."""
-        values = {name: value for name, value in (("state", state), ("share", share)) if value is not None}
+    def move_trial(
+        self, trial: int, state: TrialState | None = None, share: float | None = None, problem: str | None = None
+    ) -> None:
+        """Note that it serves or is over, what share of studies is the candidate's, or why it cannot be started; one
+        that is over stays so."""
+        told = {"state": state, "share": share, "problem": problem}
+        values = {name: value for name, value in told.items() if value is not None}
         with self._transaction() as session:
             session.execute(update(TrialRow).where(TrialRow.id == trial, TrialRow.state != "ended").values(values))
 
@@ -164,7 +178,7 @@ def _open(model: str) -> Any:
 
 def _noun(row: TrialRow) -> OnTrial:
     state = cast(TrialState, row.state)
-    return OnTrial(row.id, row.model, row.version, row.digest, state, row.share, row.begun_at)
+    return OnTrial(row.id, row.model, row.version, row.digest, state, row.share, row.problem, row.begun_at)
 
 
 def _answer(row: TrialAnswerRow) -> TrialAnswer:

@@ -18,6 +18,12 @@ from chordae.platform.ledger_trials import TrialsLedger
 from chordae.platform.settings import Settings
 
 
+def _application(status: str) -> Any:
+    """As Serve tells of it; a failing one has what its replica raised."""
+    message = "Traceback\nVersionRefused: it writes other tokens: train it again" if "FAILED" in status else ""
+    return SimpleNamespace(status=status, deployments={"d": SimpleNamespace(message=message)})
+
+
 class FakeServe:
     """Applications by name; each goes its own way, as Serve's do."""
 
@@ -26,9 +32,7 @@ class FakeServe:
         self.deployed: list[Any] = []
 
     def status(self) -> Any:
-        return SimpleNamespace(
-            applications={name: SimpleNamespace(status=status) for name, status in self.applications.items()}
-        )
+        return SimpleNamespace(applications={name: _application(status) for name, status in self.applications.items()})
 
     def run_many(self, targets: list[Any], wait_for_applications_running: bool) -> None:
         assert wait_for_applications_running is False, "it may take minutes"
@@ -91,6 +95,11 @@ def test_one_that_does_not_run_any_more_is_not_asked(
     problem = CandidateKeeper(settings, print).step()
     assert state(ledger) == "begun"
     assert ("version 2 of m, cannot be started" in problem) == (status in ("UNHEALTHY", "DEPLOY_FAILED"))
+    expected = {
+        "DEPLOY_FAILED": "VersionRefused: it writes other tokens: train it again",
+        "UNHEALTHY": "see Serve's logs",
+    }
+    assert ledger.open_trials()[0].problem == expected.get(status or "", "")
     assert len(fake.deployed) == (status is None)
 
 

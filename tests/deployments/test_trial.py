@@ -201,4 +201,4 @@ def test_each_trial_has_other_studies() -> None:
     assert 0.45 < same < 0.55
 
 
-TRIAL = OnTrial(1, "m", "2", "a" * 64, "serving", 0.0, datetime(2026, 11, 23, tzinfo=UTC))
+TRIAL = OnTrial(1, "m", "2", "a" * 64, "serving", 0.0, "", datetime(2026, 11, 23, tzinfo=UTC))

@@ -119,6 +119,16 @@ def test_where_too_few_questions_come_in_its_time_it_is_held(tmp_path: Path, mov
     assert round_.state() == ("ended", None)
 
 
+def test_one_whose_replica_cannot_be_started_is_held_and_the_page_says_why(tmp_path: Path, moved: Path) -> None:
+    round_ = Round(tmp_path, moved)
+    assert round_.loop.step() == "waits"
+    trial = round_.trials.open_trial(MODEL)
+    assert trial is not None
+    round_.trials.move_trial(trial.id, problem="it does not write what its trainer says")
+    assert round_.finish().startswith("version 2 held: open:")
+    assert "cannot be started: it does not write what its trainer says" in round_.page.read_text()
+
+
 @pytest.mark.parametrize("decision", ["hold", "promote"])
 def test_a_person_ends_a_trial(tmp_path: Path, moved: Path, decision: str) -> None:
     round_ = Round(tmp_path, moved)

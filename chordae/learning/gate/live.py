@@ -38,6 +38,7 @@ class LiveTrial(Noun):
 
     questions: tuple[LiveQuestion, ...]
     settings: TrialSettings
+    problem: str = Field("", description="Why no replica of the candidate could be started")
 
     @property
     def both(self) -> tuple[LiveQuestion, ...]:
@@ -45,7 +46,9 @@ class LiveTrial(Noun):
         return tuple(one for one in self.questions if all(one.answered))
 
 
-def live_trial(answers: Sequence[TrialAnswer], labels: Mapping[str, str], settings: TrialSettings) -> LiveTrial:
+def live_trial(
+    answers: Sequence[TrialAnswer], labels: Mapping[str, str], settings: TrialSettings, problem: str = ""
+) -> LiveTrial:
     """What the ledger keeps of a trial, as the rules read it. `labels`: what clinicians said, by request."""
     return LiveTrial(
         questions=tuple(
@@ -60,6 +63,7 @@ def live_trial(answers: Sequence[TrialAnswer], labels: Mapping[str, str], settin
             for one in answers
         ),
         settings=settings,
+        problem=problem,
     )
 
 
@@ -73,6 +77,7 @@ def enough(live: LiveTrial, settings: GateSettings) -> RuleOutcome:
     passed = True if asked[0] >= sum(wanted) and asked[1] >= wanted[1] else None
     sentence = f"{asked[0]} questions were answered by both, {asked[1]} of them by the candidate aloud; "
     sentence += f"{sum(wanted)} and {wanted[1]} are needed."
+    sentence += f" Its replica cannot be started: {live.problem}" if live.problem else ""
     numbers = {"answered by both": asked[0], "given by the candidate": asked[1]}
     return RuleOutcome(name="live questions", passed=passed, numbers=numbers, sentence=sentence)
 

@@ -185,7 +185,7 @@ class LearningLoop:
         if trial is None:
             return None
         said, labels = self._trials.trial_answers(trial), self._trials.trial_labels(trial)
-        return live_trial(said, labels, self._learning.trial)
+        return live_trial(said, labels, self._learning.trial, self._trials.trial(trial).problem)
 
     def _trial(self, found: LearningRound, place: Place) -> Trial:
         """What was measured on sentinels, the candidate by its number."""
@@ -194,8 +194,8 @@ class LearningLoop:
         return trial.model_copy(update={"candidate": named})
 
     def _asked_enough(self, trial: OnTrial, asked: int, wanted: int) -> bool:
-        """Whether a stage of a trial is over: enough was asked, or its time is."""
-        over = datetime.now(UTC) - trial.begun_at >= timedelta(hours=self._learning.trial.most_h)
+        """Whether a stage of a trial is over: enough was asked, nothing can be, or its time is."""
+        over = bool(trial.problem) or datetime.now(UTC) - trial.begun_at >= timedelta(hours=self._learning.trial.most_h)
         return over or asked >= wanted
 
     def _settled(self, number: str) -> bool:

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("share", sa.Float(), nullable=False),
+        sa.Column("problem", sa.String(), nullable=False),
         sa.Column("begun_at", moment, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_trials"),
         sa.CheckConstraint("state in ('begun', 'serving', 'ended')", name="ck_trials_state"),
