@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from chordae.learning.html_page import Html, drawing
 from chordae.learning.loop.history import Compared, Interval, ModelHistory, training_of
@@ -16,22 +17,26 @@ from chordae.learning.loop.history import Compared, Interval, ModelHistory, trai
 BLUE, ORANGE, GREY = "#1f4e8c", "#c05a10", "#a8a8a8"
 KINDS = {"candidate": ("nominated", "d"), "promote": ("promoted", "^"), "rollback": ("rolled back", "v")}
 """Of promotions: what they are called, and their marker."""
-WIDTH = 7.5
+WIDTH, TICKS = 7.5, 6
 
 
 def by_day(name: str, moments: Mapping[str, Sequence[datetime]], what: str) -> Html:
     """How many on each day (UTC) in each group, a row a group; there is at least one."""
     days = {group: Counter(one.astimezone(UTC).date() for one in some) for group, some in moments.items()}
     every = [day for some in days.values() for day in some]
+    first, span = min(every), (max(every) - min(every)).days + 1
+    ticks = range(0, span, -(-span // TICKS))
     most = max(count for some in days.values() for count in some.values())
 
     def draw(figure: Figure) -> None:
         rows = figure.subplots(len(days), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (group, counts) in zip(rows, days.items(), strict=True):
-            axes.bar([date2num(day) for day in counts], list(counts.values()), width=0.8, color=BLUE)
+            axes.bar([(day - first).days for day in counts], list(counts.values()), width=0.8, color=BLUE)
             axes.set_ylim(0, most * 1.1)
+            axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
             axes.set_ylabel(group, rotation=0, ha="right", va="center")
-        _dates(rows[-1], date2num(min(every)) - 0.6, date2num(max(every)) + 0.6)
+        rows[-1].set_xlim(-0.6, span - 0.4)
+        rows[-1].set_xticks(ticks, [str(first + timedelta(days=one)) for one in ticks])
         rows[-1].set_xlabel(what)
 
     return drawing(name, (WIDTH, 0.9 + 0.7 * len(days)), draw)
