@@ -68,12 +68,13 @@ def decision(seed: int = 3) -> GateDecision:
 
 
 def decided(url: str) -> GateDecision:
-    """A round that went through all its stages, and the person who took its version back."""
+    """A round that went through all its stages, a person who would have waited, and one who took its version back."""
     learning, gate, promotions = LearningLedger(url), GateLedger(url), PromotionLedger(url)
     found = learning.advance(trained(url), "evaluated", {"sentinels": 90})
     promotions.finish_promotion(promotions.begin_promotion(MODEL, "candidate", None, "2", "loop", "round 1"))
     found = learning.advance(found, "registered", {"candidate": "2"})
     said = decision()
+    gate.keep_gate_decision(MODEL, "1", "2", "hold", "person", {"person": "bert", "reason": "wait"})
     gate.keep_gate_decision(MODEL, "1", "2", said.decision, "gate", said.model_dump(mode="json"))
     found = learning.advance(found, "decided", {"decision": said.decision, "why": said.why})
     promotions.finish_promotion(promotions.begin_promotion(MODEL, "promote", "1", "2", "gate", "every rule"))
@@ -143,7 +144,8 @@ def test_decisions_promotions_and_rollbacks_are_told_with_who_and_why(url: str) 
     bring(url, {"coastal": 2})
     said = decided(url)
     page = page_of(url)
-    first, second = page.table("When", "Candidate")
+    before, first, second = page.table("When", "Candidate")
+    assert (before["Decision"], before["By"], before["Why"]) == ("hold", "person (bert)", "wait")
     assert (first["Decision"], first["By"], first["Why"]) == (said.decision, "gate", said.why)
     assert (second["Decision"], second["By"], second["Why"]) == ("rollback", "person (anna)", "a complaint")
     rules = {row["Rule"]: row["What was found"] for row in page.table("Rule", "Outcome")}
