@@ -48,7 +48,7 @@ bench-prospective: $(INSTALLED)
 	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
 	$(BIN)/python -m benchmarks.prospective
 
-# A simulated month of three sites while the loop learns, as a report: about half an hour on 2 cores.
+# A simulated month of three sites while the loop learns, as a report. Training is real: slow on 2 cores; killed, it goes on.
 bench-month: $(INSTALLED)
 	for set in train dev sentinels; do \
 	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
