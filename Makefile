@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test lint bench bench-learning bench-prospective models up clean
+.PHONY: install demo test lint bench bench-learning bench-prospective bench-month models up clean
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -47,6 +47,12 @@ bench-prospective: $(INSTALLED)
 	for set in train dev test coastal coastal-test; do \
 	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
 	$(BIN)/python -m benchmarks.prospective
+
+# A simulated month of three sites while the loop learns, as a report. Training is real: slow on 2 cores; killed, it goes on.
+bench-month: $(INSTALLED)
+	for set in train dev sentinels; do \
+	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
+	$(BIN)/python -m benchmarks.month
 
 # Everything in models/, from nothing: hours on 2 cores; see docs/train.md. Killed, it goes on where it was.
 models: $(INSTALLED)

@@ -109,6 +109,22 @@ def learn_status(config: Config = LAPTOP) -> None:
     out.print(DEMONSTRATOR, style="yellow")
 
 
+@learn.command("report")
+def learn_report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
+    config: Config = LAPTOP,
+) -> None:
+    """Everything that learning did, as one HTML page with plots, made from the ledger alone."""
+    from chordae.learning.loop.history import read_history
+    from chordae.learning.loop.report import report_page
+    from chordae.platform.files import write_atomically
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(output, report_page(read_history(load_settings(config).ledger_url)).encode())
+    out.print(f"written: {output}", markup=False)
+    out.print(DEMONSTRATOR, style="yellow")
+
+
 @learn.command("decide")
 def learn_decide(
     name: Annotated[str, typer.Argument(help="The model's name, as `chordae models list` shows it.")],

@@ -23,21 +23,21 @@ from chordae.cohort.record_cases import CASES, Case, Reading, draw_case
 from chordae.cohort.sites import load_site
 from chordae.platform.settings import REASONER, Settings, load_settings
 
-SITE, SEED, OFFERED, OTHERS = "coastal", 2026, 24, 24
+SITE, SEED, OFFERED, OTHERS = "coastal", 2026, 16, 12
 """The late site, of how many records it learns, and on how many others of that site it is judged."""
 RECIPE = Path("configs/train/cmr-r-pcrl.yaml")
 SHORTER = {
     "rounds": 1,
-    "round_steps": 3,
+    "round_steps": 2,
     "answers": 4,
     "batch": 16,
     "group": 4,
     "warmup": 1,
-    "save_every": 3,
-    "most_sentinels": 16,
+    "save_every": 2,
+    "most_sentinels": 12,
 }
 READING = Reading(mistakes=5, without_contrast=0.6, contouring=3)
-TAKEN_UP_S = 60.0
+EVERY_S, TAKEN_UP_S = 2.0, 60.0
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Asking:
         from chordae.preprocessing.records import ReadRecord
 
         number = 0
-        while not self._over.wait(0.5):
+        while not self._over.wait(EVERY_S):
             number += 1
             case = draw_case(load_site(SITE), SEED + 1, number, READING)
             try:
@@ -110,9 +110,9 @@ def demo_config(config: Path) -> Path:
         "sentinels": [str(sets["sentinels"])],
         "least_records": OFFERED,
         "poll_s": 1,
-        "trial": {"shadow_answers": 6, "canary_answers": 6, "share": 0.5},
+        "trial": {"shadow_answers": 4, "canary_answers": 4, "share": 0.5},
         # as few as they are, sentinels tell little: a real site's limits are the defaults
-        "gate": {"least_sentinels": 40, "least_per_class": 1, "recall_drop": 0.5, "slower": 3},
+        "gate": {"least_sentinels": 30, "least_per_class": 1, "recall_drop": 0.5, "slower": 3},
     }
     values = yaml.safe_load(config.read_text()) | {"data_dir": str(place), "learning": learning, "swap": {"poll_s": 1}}
     (place / "settings.yaml").write_text(yaml.safe_dump(values))
@@ -167,8 +167,8 @@ def facts(learned: Learned) -> list[tuple[str, str]]:
 
 _MEMBERS: dict[str, tuple[tuple[str, int, int], ...]] = {
     "train": (("university", 11, 80), ("regional", 12, 40)),
-    "known": (("university", 13, 24), ("regional", 14, 24)),
-    "sentinels": (("university", 15, 24), ("regional", 16, 24), (SITE, 17, OTHERS)),
+    "known": (("university", 13, 16), ("regional", 14, 16)),
+    "sentinels": (("university", 15, 12), ("regional", 16, 12), (SITE, 17, OTHERS)),
 }
 
 

@@ -1,6 +1,7 @@
 """What `make bench` does with its measures; the measures themselves take minutes and run by hand."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,15 @@ from benchmarks.__main__ import report
 from benchmarks.entry import entry
 from benchmarks.instant import InstantEngine, instant_settings, told
 from benchmarks.modalities import _Asking
+from benchmarks.month import FIRST, settings_of
+from benchmarks.month_sites import LATE_DAYS, SITES, Hospitals
+from benchmarks.simulated_days import move
 from chordae.deployments.expert import Expert
+from chordae.learning.config import load_config
+from chordae.learning.pcrl.config import PcrlConfig
+from chordae.platform.ledger_gate import GateLedger
+from chordae.platform.ledger_history import HistoryLedger
+from chordae.platform.ledger_learning import LearningLedger
 from chordae.platform.media import MediaStore
 
 
@@ -51,3 +60,47 @@ async def test_an_expert_with_the_instant_engine_answers_as_any_other(tmp_path: 
 
 async def test_orchestration_is_measured_without_a_model(tmp_path: Path) -> None:
     assert await orchestration._milliseconds(instant_settings(tmp_path), ("ecg", "echo", "cmr"), 1) > 0
+
+
+def test_a_simulated_months_settings_are_the_laptops_with_a_short_round(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "month", steps=5, sentinels=30)
+    recipe = load_config(settings.learning.recipe)
+    assert isinstance(recipe, PcrlConfig) and recipe.steps == 5
+    assert settings.reasoner is not None and settings.ledger_url.endswith("month/ledger.sqlite3")
+    assert settings.learning.gate.accuracy_drop == 0.02, "a limit of the gate is what it is by default"
+
+
+def test_sites_send_new_records_every_day_and_labels_come_late_and_once(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, steps=1, sentinels=1)
+    hospitals, gate = Hospitals(settings, 8), GateLedger(settings.ledger_url)
+    assert [hospitals.send(1), hospitals.send(2), hospitals.send(1)] == [24, 24, 0]
+    assert LearningLedger(settings.ledger_url).waiting("m") == dict.fromkeys(SITES, 16)
+    assert hospitals.label(LATE_DAYS[0]) == 0
+    last = 2 + LATE_DAYS[1]
+    given = sum(hospitals.label(day) for day in range(LATE_DAYS[0] + 1, last + 1))
+    assert 0 < given < 24
+    assert hospitals.label(last) == 0
+    again = Hospitals(settings, 8)
+    assert [again.send(1), again.send(2), again.label(last)] == [0, 0, 0], "and a run that goes on knows what it said"
+    assert again.truth == hospitals.truth
+    assert {one.study: one.category for one in gate.feedback()}.items() <= hospitals.truth.items()
+
+
+def test_what_is_written_on_a_simulated_day_is_of_that_day_and_lasts_as_long(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, steps=1, sentinels=1)
+    hospitals, learning = Hospitals(settings, 1), LearningLedger(settings.ledger_url)
+    history, last = HistoryLedger(settings.ledger_url), FIRST + timedelta(days=30)
+    began = datetime.now(UTC) - timedelta(minutes=7)
+    hospitals.send(1)
+    move(settings.ledger_url, began, FIRST, last)
+    first = [one.came_at for one in history.arrivals()]
+    assert all(timedelta(minutes=7) <= at - FIRST < timedelta(minutes=9) for at in first)
+    found = learning.begin_round("m", 9)
+    move(settings.ledger_url, began, FIRST + timedelta(days=1), last)
+    (moved,) = learning.rounds("m")
+    assert moved.changed_at - moved.begun_at == found.changed_at - found.begun_at
+    assert FIRST + timedelta(days=1) < moved.begun_at < FIRST + timedelta(days=2)
+    assert [one.came_at for one in history.arrivals()] == first, "what is moved stays where it is"
+    hospitals.send(2)
+    move(settings.ledger_url, datetime.now(UTC) + timedelta(hours=1), FIRST + timedelta(days=2), last)
+    assert history.arrivals()[-1].came_at == FIRST + timedelta(days=2), "of a run that was killed"

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from chordae.learning.gate.decision import GateDecision
 from chordae.learning.gate.rules import RuleOutcome
+from chordae.learning.html_page import Html, coloured, drawing, heading, paragraph, table, whole_page
 
 VERDICTS = {"promote": "Promote", "hold": "Hold", "rollback": "Roll back"}
 MARKS = {True: ("passed", "#2a7f3f"), False: ("failed", "#b03030"), None: ("open", "#a06a00")}
 PLOTTED = {"accuracy", "class recall", "sites", "live flags"}
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}
-td.number{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}"""
 
 
 def decision_page(decision: GateDecision) -> str:
     """The whole page; what is not the project's own text is escaped."""
-    title = f"{decision.model}: {decision.from_version} to {decision.to_version}"
+    verdict = Html(f"<strong>{VERDICTS[decision.decision]}</strong>: {escape(decision.why)}.")
+    numbers = ((one.name, name, float(value)) for one in decision.rules for name, value in one.numbers.items())
     parts = [
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
-        f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
-        f"<p><strong>{VERDICTS[decision.decision]}</strong>: {escape(decision.why)}.</p>",
-        f"<p>{decision.sentinels} sentinels were put to both. {_tried(decision)}</p>",
-        "<table><tr><th>Rule</th><th>Outcome</th><th>What was found</th></tr>",
-        *(_row(one) for one in decision.rules),
-        "</table>",
+        paragraph(verdict),
+        paragraph(f"{decision.sentinels} sentinels were put to both. {_tried(decision)}"),
+        rules_table(decision.rules),
         *(_plot(one) for one in decision.rules if one.name in PLOTTED and one.numbers),
-        "<h2>All numbers</h2><table><tr><th>Rule</th><th>Number</th><th>Value</th></tr>",
-        *(_number(one.name, name, value) for one in decision.rules for name, value in one.numbers.items()),
-        "</table><h2>Limits</h2><table><tr><th>Setting</th><th>Value</th></tr>",
-        *(
-            f'<tr><td>{escape(name)}</td><td class="number">{value:g}</td></tr>'
-            for name, value in decision.settings.model_dump().items()
-        ),
-        "</table></body></html>\n",
+        heading(2, "All numbers"),
+        table(("Rule", "Number", "Value"), numbers),
+        heading(2, "Limits"),
+        table(("Setting", "Value"), ((name, float(value)) for name, value in decision.settings.model_dump().items())),
     ]
-    return "\n".join(parts)
+    return whole_page(f"{decision.model}: {decision.from_version} to {decision.to_version}", parts)
 
 
-def _row(one: RuleOutcome) -> str:
-    word, colour = MARKS[one.passed]
-    return f'<tr><td>{escape(one.name)}</td><td style="color:{colour}">{word}</td><td>{escape(one.sentence)}</td></tr>'
-
-
-def _number(rule: str, name: str, value: float) -> str:
-    return f'<tr><td>{escape(rule)}</td><td>{escape(name)}</td><td class="number">{value:.4g}</td></tr>'
+def rules_table(rules: Iterable[RuleOutcome]) -> Html:
+    """What each rule said."""
+    return table(
+        ("Rule", "Outcome", "What was found"), ((one.name, coloured(*MARKS[one.passed]), one.sentence) for one in rules)
+    )
 
 
 def _tried(decision: GateDecision) -> str:
@@ -59,15 +46,11 @@ def _tried(decision: GateDecision) -> str:
     return f"So were {decision.questions} real questions, whose truth nobody may know."
 
 
-def _plot(outcome: RuleOutcome) -> str:
+def _plot(outcome: RuleOutcome) -> Html:
     """Change of each stratum with its interval, as SVG."""
     groups = [name.removesuffix(": change low") for name in outcome.numbers if name.endswith(": change low")]
-    with mpl.rc_context({"svg.hashsalt": outcome.name, "svg.fonttype": "none", "text.parse_math": False}):
-        figure = Figure(figsize=(7, 0.9 + 0.35 * len(groups)), layout="constrained")
-        _draw(figure, outcome, groups)
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()[drawn.getvalue().index("<svg") :]
+    size = (7, 0.9 + 0.35 * len(groups))
+    return drawing(outcome.name, size, lambda figure: _draw(figure, outcome, groups))
 
 
 def _draw(figure: Figure, outcome: RuleOutcome, groups: Sequence[str]) -> None:
