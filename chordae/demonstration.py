@@ -23,7 +23,7 @@ from chordae.cohort.record_cases import CASES, Case, Reading, draw_case
 from chordae.cohort.sites import load_site
 from chordae.platform.settings import REASONER, Settings, load_settings
 
-SITE, SEED, OFFERED, OTHERS = "coastal", 2026, 16, 12
+SITE, SEED, OFFERED, OTHERS = "heart-centre", 2026, 16, 12
 """The late site, of how many records it learns, and on how many others of that site it is judged."""
 RECIPE = Path("configs/train/cmr-r-pcrl.yaml")
 SHORTER = {
