@@ -85,7 +85,7 @@ def run(settings: Settings, progress: Progress) -> None:
     frontdoor.prepare(settings, {})
     stop = threading.Event()
     stop_on_signals(stop)
-    with _state(settings, progress) as tell, _platform(settings, tell, stop) as look_after:
+    with _state(settings, progress) as tell, _platform(settings, tell, progress, stop) as look_after:
         if not stop.is_set():
             tell("ready")
         threading.Thread(target=_expire_uploads, args=(settings, progress, stop), daemon=True).start()
@@ -106,7 +106,9 @@ def _expire_uploads(settings: Settings, progress: Progress, stop: threading.Even
 
 
 @contextmanager
-def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iterator[Callable[[], None]]:
+def _platform(
+    settings: Settings, tell: Progress, progress: Progress, stop: threading.Event
+) -> Iterator[Callable[[], None]]:
     """A running platform, and what to call every second: replicas come and go."""
     if settings.cluster.address is None:
         for name, value in _SERVING.items():
@@ -118,6 +120,7 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
     from ray import serve
 
     from chordae.deployments.app import applications, names
+    from chordae.deployments.replacement import replacing
 
     door: subprocess.Popen[bytes] | None = None
     ours = cluster.address is None
@@ -162,7 +165,8 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
                 # what runs goes on as it is; tried again in a second
                 tell(f"HAProxy cannot be aimed anew ({error.__class__.__name__}): see {settings.data_dir / 'haproxy'}")
 
-        yield look_after
+        with replacing(settings, progress, ours):
+            yield look_after
     finally:
         if door is not None:
             door.send_signal(signal.SIGUSR1)  # HAProxy: no new connections; running ones finish, up to hard-stop-after
