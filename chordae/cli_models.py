@@ -78,6 +78,8 @@ def models_promote(
     settings = load_settings(config)
     promotions = Promotions(settings.data_dir, PromotionLedger(settings.ledger_url))
     change = promotions.nominate if candidate else promotions.promote
+    if not candidate:
+        _forewarn(promotions.replaced(name, version))
     _tell(change(name, version, by or getpass.getuser(), reason))
 
 
@@ -89,18 +91,26 @@ def models_rollback(name: Name, reason: Reason = "", by: By = None, config: Conf
 
     settings = load_settings(config)
     promotions = Promotions(settings.data_dir, PromotionLedger(settings.ledger_url))
+    _forewarn(promotions.replaced(name, "previous"))
     _tell(promotions.rollback(name, by or getpass.getuser(), reason))
 
 
 @models.command("diff")
 def models_diff(name: Name, one: Version, other: Version, config: Config = LAPTOP) -> None:
-    """Where two versions of a model differ: files, metrics, lineage."""
+    """Where two versions of a model differ: architecture, files, metrics, lineage."""
     from chordae.console_models import difference_table
     from chordae.platform.registry.models import Models
 
     registry = Models(load_settings(config).data_dir)
     pair = [registry.version(name, version) for version in (one, other)]
     out.print(difference_table(pair, [registry.verify(version) for version in pair]))
+
+
+def _forewarn(difference: str) -> None:
+    if difference:
+        told = f"another architecture than the champion's ({difference}): new replicas are started with it one by one, "
+        told += "and each old one ends after; meanwhile memory for one more replica is needed"
+        err.print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 def _tell(promotion: Promotion) -> None:

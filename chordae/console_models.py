@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from chordae.platform.architecture import difference
 from chordae.platform.errors import DamagedVersion
 from chordae.platform.registry.models import Registered
 from chordae.platform.registry.version import ModelVersion, read_version
@@ -55,6 +56,8 @@ def version_tables(version: Registered, told: ModelVersion) -> list[Table]:
 def difference_table(versions: Sequence[Registered], told: Sequence[ModelVersion]) -> Table:
     """Side by side, what is not the same in both."""
     table = Table("", *(f"version {one.number}" for one in versions))
+    if why := difference(versions[1].directory, versions[0].directory):
+        table.add_row("architecture", "", f"another: {escape(why)}")
     sides = [dict(_facts(one)) | {f"file {name}": sha[:_SHORT] for name, sha in one.files.items()} for one in told]
     for name in dict.fromkeys((*sides[0], *sides[1])):
         left, right = (str(side.get(name, "")) for side in sides)

@@ -46,6 +46,23 @@ def test_from_a_checkpoint_to_a_champion_and_back(config: str, tmp_path: Path) -
     assert "config.json" not in differing  # the same in both
 
 
+def test_another_architecture_is_said_before_it_is_promoted_and_when_it_is_rolled_back(
+    config: str, tmp_path: Path
+) -> None:
+    for seed, mib in ((1, 0), (2, 0), (3, 1)):
+        models("register", checkpoint(tmp_path, seed, mib=mib), config)
+    assert models("promote", "tiny", "1", config).stderr == "", "in place of nothing"
+    assert models("promote", "tiny", "2", config).stderr == "", "loaded in place"
+    assert models("promote", "tiny", "3", "--candidate", config).stderr == "", "not in service"
+    for asked in (("promote", "tiny", "3"), ("rollback", "tiny")):
+        done = models(*asked, config)
+        assert "is champion" in done.stdout
+        assert "another architecture than the champion's (the tensor w is F32 [" in done.stderr
+        assert "memory for one more replica" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert "architecture" not in models("diff", "tiny", "1", "2", config).stdout
+    assert "another: the tensor w is F32" in models("diff", "tiny", "2", "3", config).stdout
+
+
 def test_what_cannot_be_is_one_line_with_an_exit_status(config: str, tmp_path: Path) -> None:
     registered = models("register", checkpoint(tmp_path, 1, ready=False), config)
     assert registered.exit_code == 0 and "calibration.json and canaries.json" in registered.stderr

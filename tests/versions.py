@@ -100,9 +100,14 @@ class ValueEngine(FakeEngine):
     value: float = 0.0
     words: int = 6
     loads: list[str] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
     fails: set[str] = field(default_factory=set)  # names of directories that cannot be loaded
     speaking: int = 0
     replay_logprob: float = -0.25
+
+    async def restart(self, checkpoint: Path) -> None:
+        self.restarts.append(checkpoint.name)
+        self.value = float(load_file(checkpoint / "model.safetensors")["w"][0])
 
     async def reload(self, weights: Path) -> None:
         assert not self.speaking, "weights changed within an answer"

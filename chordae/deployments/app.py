@@ -7,6 +7,7 @@ An expert is an application because only an application has an address: its own 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,22 @@ from chordae.deployments.reasoner_port import ReasonerDeployment
 from chordae.deployments.study_router import StudyRouter
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import REASONER, ExpertSettings, ReplicaSettings, Settings, load_settings
+from chordae.platform.wanted import Wanted
 
 NAME = "chordae"
 CANDIDATE = f"{REASONER}-candidate"
+ONE_MORE = {"max_surge_percent": 1}
+"""Who replaces replicas has one more running first: a percentage, rounded up. Serve's default ends old ones first."""
+
+
+@dataclass(frozen=True)
+class Anew:
+    """How a model that is served is deployed once more."""
+
+    instead: Wanted | None = None
+    """What its replicas fall back on, not the settings' own checkpoint: see `beginning.py`."""
+    release: str = ""
+    """As which replicas are started, in Serve's word; empty: as a new one, so that all are replaced."""
 
 
 def build(args: dict[str, str]) -> Application:
@@ -44,13 +58,14 @@ def build_reasoner(args: dict[str, str]) -> Application:
 
 def applications(settings: Settings) -> list[RunTarget]:
     """All of them, with their names and addresses."""
-    experts = [
-        RunTarget(expert(settings, modality), name=modality, route_prefix=f"/{modality}")
-        for modality in settings.experts
-    ]
-    if settings.reasoner is not None:
-        experts.append(RunTarget(reasoner(settings), name=REASONER, route_prefix=f"/{REASONER}"))
-    return [*experts, RunTarget(graph(settings), name=NAME, route_prefix="/")]
+    models = [application(settings, model) for model in settings.models()]
+    return [*models, RunTarget(graph(settings), name=NAME, route_prefix="/")]
+
+
+def application(settings: Settings, model: str, anew: Anew | None = None) -> RunTarget:
+    """That of one expert, or of the reasoner."""
+    target = reasoner(settings, anew) if model == REASONER else expert(settings, model, anew=anew)
+    return RunTarget(target, name=model, route_prefix=f"/{model}")
 
 
 def names(settings: Settings) -> list[str]:
@@ -58,23 +73,33 @@ def names(settings: Settings) -> list[str]:
     return [*settings.models(), NAME]
 
 
-def expert(settings: Settings, modality: str, deployment: Any = ExpertDeployment) -> Application:
+def expert(
+    settings: Settings, modality: str, deployment: Any = ExpertDeployment, anew: Anew | None = None
+) -> Application:
     """The application of one expert, whose replicas keep their studies; benchmarks put another deployment in it."""
     options = serve_options(settings.experts[modality].replicas)
     options["request_router_config"] = RequestRouterConfig(request_router_class=StudyRouter)
-    return deployment.options(name=_deployment(modality), **options).bind(modality, settings)
+    return _bound(deployment.options(name=deployment_name(modality), **options, **ONE_MORE), anew, modality, settings)
 
 
-def reasoner(settings: Settings) -> Application:
+def reasoner(settings: Settings, anew: Anew | None = None) -> Application:
     """The application of the reasoner. Raises BadSettings where the settings have none."""
     options = serve_options(_reasoner(settings).replicas)
-    return ReasonerDeployment.options(name=_deployment(REASONER), **options).bind(settings)
+    return _bound(ReasonerDeployment.options(name=deployment_name(REASONER), **options, **ONE_MORE), anew, settings)
 
 
 def candidate(settings: Settings) -> Application:
     """The application of the reasoner's candidate: one replica, asked over its handle alone."""
     wanted = _reasoner(settings).replicas.model_copy(update={"min_replicas": 1, "max_replicas": 1})
-    return CandidateDeployment.options(name=_deployment(CANDIDATE), **serve_options(wanted)).bind(settings)
+    return CandidateDeployment.options(name=deployment_name(CANDIDATE), **serve_options(wanted)).bind(settings)
+
+
+def _bound(deployment: Any, anew: Anew | None, *args: Any) -> Application:
+    if anew is None:
+        return deployment.bind(*args)
+    if anew.release:  # Serve's own word for it, which it lets nobody set: the same word, and no replica is replaced
+        deployment = deployment.options(version=anew.release, _internal=True)
+    return deployment.bind(*args, anew.instead)
 
 
 def graph(settings: Settings) -> Application:
@@ -95,7 +120,7 @@ def handles(settings: Settings) -> dict[str, DeploymentHandle]:
 
 def handle(model: str) -> DeploymentHandle:
     """One of them; what is called before it runs waits for it."""
-    return DeploymentHandle(_deployment(model), model)
+    return DeploymentHandle(deployment_name(model), model)
 
 
 def _reasoner(settings: Settings) -> ExpertSettings:
@@ -104,7 +129,8 @@ def _reasoner(settings: Settings) -> ExpertSettings:
     return settings.reasoner
 
 
-def _deployment(model: str) -> str:
+def deployment_name(model: str) -> str:
+    """What the deployment of an expert, or of the reasoner, is called within its application."""
     return f"expert-{model}"
 
 

@@ -7,7 +7,8 @@ either may be killed at any moment.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chordae.deployments.app import CANDIDATE, candidate
@@ -74,3 +75,18 @@ class CandidateKeeper:
         if self._ledger is None:
             self._ledger = open_ledger(TrialsLedger, self._settings)
         return self._ledger
+
+
+@contextmanager
+def keeping_candidates(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
+    """Keep them until the end of the block, in a thread; where there is no reasoner, there is none to keep."""
+    stop = threading.Event()
+    thread = threading.Thread(target=CandidateKeeper(settings, tell).run, args=(stop,), daemon=True)
+    if settings.reasoner is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if settings.reasoner is not None:
+            thread.join()  # what it deploys after Serve was shut down would start it again

@@ -54,7 +54,6 @@ class ChatModel:
 
     async def start(self) -> None:
         """Load the engine, and from then on the version that is wanted."""
-        await self._engine.start()
         await self._versions.start()
 
     async def readiness(self) -> dict[str, Any]:

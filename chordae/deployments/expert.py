@@ -17,6 +17,7 @@ from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.media import MediaStore
 from chordae.platform.schemas import KIND_OF, NAME_OF, Media, Modality
 from chordae.platform.settings import Settings
+from chordae.platform.wanted import Wanted
 from chordae.platform.weights import fetch_checkpoint, read_manifest
 
 
@@ -24,9 +25,14 @@ class Expert(ChatModel):
     """The callable behind the deployment; tests give it an engine of their own."""
 
     def __init__(
-        self, modality: Modality, settings: Settings, engine: ChatEngine | None = None, desired: Desired | None = None
+        self,
+        modality: Modality,
+        settings: Settings,
+        engine: ChatEngine | None = None,
+        desired: Desired | None = None,
+        instead: Wanted | None = None,
     ) -> None:
-        """`desired` says which version is wanted; none: the settings' checkpoint, for ever."""
+        """`desired` says which version is wanted; none: the settings' checkpoint, for ever. `instead`: see `begin`."""
         wanted = settings.experts[modality]
         self._modality = modality
         self._media = MediaStore(settings.media_dir)
@@ -35,7 +41,7 @@ class Expert(ChatModel):
         if manifest.kind is not None or manifest.modality not in (None, modality):
             problem = f"{manifest.name} is {_who(manifest.kind, manifest.modality)}, not for {modality}"
             raise BadSettings(problem, f"set experts.{modality}.model to another checkpoint")
-        began = begin(checkpoint, desired)
+        began = begin(checkpoint, desired, instead)
         start_from = began.loaded.directory
         engine = engine or Engine(start_from, manifest.name, wanted.engine, self._media.directory, KIND_OF[modality])
         super().__init__(settings, wanted, began, engine, desired)

@@ -20,6 +20,7 @@ from chordae.deployments.web import expert_answer, new_api, read_question
 from chordae.platform.registry.desired import Desired
 from chordae.platform.schemas import Modality
 from chordae.platform.settings import Settings
+from chordae.platform.wanted import Wanted
 
 api = new_api()
 
@@ -27,9 +28,13 @@ api = new_api()
 class ExpertReplica(Expert):
     """`Expert` with its engine loaded, on HTTP: a replica is ready once this constructor returns."""
 
-    async def __init__(self, modality: Modality, settings: Settings) -> None:  # type: ignore[misc]
-        super().__init__(modality, settings, desired=Desired(settings.data_dir, settings.swap.poll_s))
+    async def __init__(self, modality: Modality, settings: Settings, instead: Wanted | None = None) -> None:  # type: ignore[misc]
+        super().__init__(modality, settings, desired=Desired(settings.data_dir, settings.swap.poll_s), instead=instead)
         await self.start()
+
+    async def standing(self) -> dict[str, Any]:
+        """What it serves, what is wanted, and Serve's name for what it was started as: for `replacement.py`."""
+        return self._versions.state() | {"release": serve.get_replica_context().code_version}
 
     @api.get("/health", response_model=None)
     async def health(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from chordae.platform.diagnosis.record import CmrRecord
 from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.settings import Settings
 from chordae.platform.text_engine import TextEngine
+from chordae.platform.wanted import Wanted
 from chordae.platform.weights import fetch_checkpoint, read_manifest
 
 
@@ -32,8 +33,9 @@ class Reasoner(ChatModel):
         engine: ReasonerEngine | None = None,
         patience_s: float | None = None,
         desired: Desired | None = None,
+        instead: Wanted | None = None,
     ) -> None:
-        """`patience_s` for one record; none: as long as an expert may take. `desired` as an expert's."""
+        """`patience_s` for one record; none: as long as an expert may take. `desired`, `instead` as an expert's."""
         wanted = settings.reasoner
         if wanted is None:
             raise BadSettings("there is no reasoner in the settings", "add one under `reasoner`")
@@ -42,7 +44,7 @@ class Reasoner(ChatModel):
         if manifest.modality is not None:
             problem = f"{manifest.name} is an expert for {manifest.modality}, not a reasoner"
             raise BadSettings(problem, "set reasoner.model to another checkpoint")
-        began = begin(checkpoint, desired)
+        began = begin(checkpoint, desired, instead)
         self._thinker = engine or TextEngine(began.loaded.directory, manifest.name, wanted.engine)
         super().__init__(settings, wanted, began, self._thinker, desired)
         self._context = wanted.engine.max_model_len

@@ -18,6 +18,7 @@ from chordae.deployments.uploads import UploadStore
 from chordae.deployments.web import expert_answer, new_api, read_question
 from chordae.platform.registry.desired import Desired
 from chordae.platform.settings import REASONER, Settings
+from chordae.platform.wanted import Wanted
 
 api = new_api()
 
@@ -25,10 +26,14 @@ api = new_api()
 class ReasonerReplica(Reasoner):
     """`Reasoner` with its engine loaded, on HTTP: a replica is ready once this constructor returns."""
 
-    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]
-        super().__init__(settings, desired=Desired(settings.data_dir, settings.swap.poll_s))
+    async def __init__(self, settings: Settings, instead: Wanted | None = None) -> None:  # type: ignore[misc]
+        super().__init__(settings, desired=Desired(settings.data_dir, settings.swap.poll_s), instead=instead)
         self._media_dir = settings.media_dir
         await self.start()
+
+    async def standing(self) -> dict[str, Any]:
+        """What it serves, what is wanted, and Serve's name for what it was started as: for `replacement.py`."""
+        return self._versions.state() | {"release": serve.get_replica_context().code_version}
 
     @api.get("/health", response_model=None)
     async def health(self) -> dict[str, Any]:

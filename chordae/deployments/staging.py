@@ -8,21 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from chordae.deployments.loaded import Loaded, look_at_version
+from chordae.platform.architecture import difference
 from chordae.platform.errors import AnotherArchitecture, BadInput, BadSettings, VersionRefused, VersionUnreadable
 from chordae.platform.tensors import not_finite, read_headers
 from chordae.platform.wanted import Wanted
-from chordae.platform.weights import CALIBRATION, CANARIES, MANIFEST, TEMPERATURE, VERSION
+from chordae.platform.weights import VERSION, Manifest
 
-CONFIG = "config.json"
 _ROLLING = "another architecture: goes through a rolling replacement"
-_OF_THE_WEIGHTS = {CONFIG, MANIFEST, CALIBRATION, TEMPERATURE, CANARIES, VERSION, "README.md"}
-_OF_THE_WEIGHTS |= {"model.safetensors.index.json"}
-_JSON_OF_A_MODEL = {"generation_config.json"}
-# Say who wrote the file and how it is trained, not what the model computes.
-_NOT_THE_MODEL = {"transformers_version", "_name_or_path", "use_cache"}
 
 
 def stage(wanted: Wanted, served: Loaded) -> Loaded:
@@ -39,11 +33,12 @@ def stage(wanted: Wanted, served: Loaded) -> Loaded:
     if new.canaries is None:
         raise _refused(wanted, "has no canary probes", "register it again, with those of its trainer")
     try:
-        same_model(new, served)
+        of_one_model(new, served.manifest)
         for name, tensor in read_headers(wanted.directory).items():
             if not_finite(tensor):
                 raise VersionRefused(f"the tensor {name} holds NaN or infinity", "train it again, from an earlier step")
-    except BadInput as error:
+        same_architecture(new, served)  # last: what differs in nothing else can be begun with
+    except (BadInput, BadSettings) as error:
         raise VersionRefused(error.problem, error.remedy) from error
     except OSError as error:
         raise _unreadable(wanted, error) from error
@@ -64,16 +59,25 @@ def check_version(wanted: Wanted) -> Loaded:
     return new
 
 
-def same_model(new: Loaded, served: Loaded) -> None:
+def of_one_model(new: Loaded, served: Manifest) -> None:
+    """Raises VersionRefused where a version is of another model than the one with that manifest."""
+    for what in ("name", "kind", "modality", "layout"):
+        ours, theirs = getattr(served, what), getattr(new.manifest, what)
+        if ours != theirs:
+            whose = f"version {new.weights.version} of {new.weights.name}"
+            raise VersionRefused(f"{whose} says {what} {theirs}, what is served {ours}", "promote one of this model")
+
+
+def same_architecture(new: Loaded, served: Loaded) -> None:
     """Whether one version can be loaded over another.
 
     Raises:
         AnotherArchitecture: other tensors, another configuration, tokenizer or processor; says what.
-        VersionRefused: another model.
-        BadInput: a file that cannot be read.
+        BadInput, BadSettings: a file that cannot be read.
     """
-    _same_kind(new, served)
-    _same_tensors(new.directory, served.directory)
+    if differs := difference(new.directory, served.directory):
+        whose = f"version {new.weights.version} of {new.weights.name}"
+        raise AnotherArchitecture(f"{whose} does not fit over what is served ({differs})", _ROLLING)
 
 
 def check_files(wanted: Wanted) -> None:
@@ -106,57 +110,6 @@ def _digests(wanted: Wanted) -> dict[str, str]:
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
         raise _refused(wanted, f"names files outside in its {VERSION}", "register it again")
     return names
-
-
-def _same_kind(new: Loaded, served: Loaded) -> None:
-    whose = f"version {new.weights.version} of {new.weights.name}"
-    for what in ("name", "kind", "modality", "layout", "picture"):
-        ours, theirs = getattr(served.manifest, what), getattr(new.manifest, what)
-        if ours != theirs:
-            raise VersionRefused(f"{whose} says {what} {theirs}, what is served {ours}", "promote one of this model")
-    if _described(new.directory / CONFIG) != _described(served.directory / CONFIG):
-        raise AnotherArchitecture(f"{whose} has another {CONFIG}", _ROLLING)
-    mine, theirs = _beside(new.directory), _beside(served.directory)
-    for name in sorted({*mine, *theirs}):
-        if mine.get(name) != theirs.get(name):
-            raise AnotherArchitecture(f"{whose} has another {name}", _ROLLING.replace("architecture", "tokenizer"))
-
-
-def _same_tensors(new: Path, served: Path) -> None:
-    tensors, expected = read_headers(new), read_headers(served)
-    for name in sorted({*tensors, *expected}):
-        if name not in tensors:
-            raise AnotherArchitecture(f"the tensor {name} is missing", _ROLLING)
-        if name not in expected:
-            raise AnotherArchitecture(f"the tensor {name} is one too many", _ROLLING)
-        if tensors[name].kind != expected[name].kind:
-            told = f"the tensor {name} is {tensors[name].kind}, not {expected[name].kind}"
-            raise AnotherArchitecture(told, _ROLLING)
-
-
-def _beside(checkpoint: Path) -> dict[str, Any]:
-    """Tokenizer, chat template, processors: what an engine reads once, when it starts."""
-    found: dict[str, Any] = {}
-    for path in checkpoint.iterdir():
-        if path.is_file() and path.name not in _OF_THE_WEIGHTS and path.suffix != ".safetensors":
-            loosely = path.name in _JSON_OF_A_MODEL
-            found[path.name] = _described(path) if loosely else hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def _described(path: Path) -> Any:
-    if not path.is_file():
-        return None
-    try:
-        return _without(json.loads(path.read_bytes()))
-    except ValueError as error:
-        raise BadInput(f"{path.name} is no JSON", "copy the version again") from error
-
-
-def _without(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without(one) for key, one in value.items() if key not in _NOT_THE_MODEL}
-    return value
 
 
 def _refused(wanted: Wanted, problem: str, remedy: str) -> VersionUnreadable:

@@ -86,14 +86,10 @@ def run(settings: Settings, progress: Progress) -> None:
     frontdoor.prepare(settings, {})
     stop = threading.Event()
     stop_on_signals(stop)
-    with _state(settings, progress) as tell, _platform(settings, tell, stop) as look_after:
+    with _state(settings, progress) as tell, _platform(settings, tell, progress, stop) as look_after:
         if not stop.is_set():
             tell("ready")
         threading.Thread(target=_expire_uploads, args=(settings, progress, stop), daemon=True).start()
-        if settings.reasoner is not None:
-            from chordae.deployments.candidate_keeper import CandidateKeeper
-
-            threading.Thread(target=CandidateKeeper(settings, progress).run, args=(stop,), daemon=True).start()
         while not stop.wait(1):
             look_after()
         tell("stopping: running answers finish first")
@@ -111,7 +107,9 @@ def _expire_uploads(settings: Settings, progress: Progress, stop: threading.Even
 
 
 @contextmanager
-def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iterator[Callable[[], None]]:
+def _platform(
+    settings: Settings, tell: Progress, progress: Progress, stop: threading.Event
+) -> Iterator[Callable[[], None]]:
     """A running platform, and what to call every second: replicas come and go."""
     if settings.cluster.address is None:
         for name, value in _SERVING.items():
@@ -123,6 +121,8 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
     from ray import serve
 
     from chordae.deployments.app import CANDIDATE, applications, names
+    from chordae.deployments.candidate_keeper import keeping_candidates
+    from chordae.deployments.replacement import replacing
 
     door: subprocess.Popen[bytes] | None = None
     ours = cluster.address is None
@@ -167,7 +167,8 @@ def _platform(settings: Settings, tell: Progress, stop: threading.Event) -> Iter
                 # what runs goes on as it is; tried again in a second
                 tell(f"HAProxy cannot be aimed anew ({error.__class__.__name__}): see {settings.data_dir / 'haproxy'}")
 
-        yield look_after
+        with replacing(settings, progress, ours), keeping_candidates(settings, progress):
+            yield look_after
     finally:
         if door is not None:
             door.send_signal(signal.SIGUSR1)  # HAProxy: no new connections; running ones finish, up to hard-stop-after

@@ -8,13 +8,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from chordae.deployments.beginning import Beginning
-from chordae.deployments.loaded import Loaded, look_at
+from chordae.deployments.loaded import Loaded
 from chordae.deployments.reconcile import Desired, Reconciler
-from chordae.deployments.staging import same_model
 from chordae.deployments.swap import Swap, SwapReport
 from chordae.deployments.weights_gate import WeightsGate
+from chordae.platform.architecture import difference
 from chordae.platform.engine import ChatEngine
-from chordae.platform.errors import ChordaeError
+from chordae.platform.errors import BadSettings, ChordaeError, ExpertUnavailable, VersionRefused
 from chordae.platform.noun import WeightsVersion
 from chordae.platform.settings import SwapSettings
 from chordae.platform.wanted import Wanted
@@ -31,7 +31,7 @@ class Versions:
     ) -> None:
         """`dtype` is the engine's; without `desired` the settings' checkpoint is served for ever."""
         self.loaded: Loaded = beginning.loaded
-        self._beginning = beginning
+        self._engine, self._beginning = engine, beginning
         self._gate = WeightsGate()
         tolerance = settings.tolerance or (FLOAT32_TOLERANCE if dtype == "float32" else HALF_TOLERANCE)
         self._swap = Swap(engine, self._gate, settings.drain_s, tolerance)
@@ -42,21 +42,23 @@ class Versions:
             self._reconciler = Reconciler(desired, name, replica, settings, lambda: self.loaded.weights, self.change)
 
     async def start(self) -> None:
-        """With the engine running: prove what it was started with, and follow what is wanted from now on.
+        """Start the engine, prove what it was started with, and follow what is wanted from now on.
 
         Raises:
-            ChordaeError: it was started with a version that does not write what its trainer says, and the settings'
-                checkpoint cannot take its place.
+            ChordaeError: it was started with a version that it cannot load, or that does not write what its trainer
+                says, and there is nothing else to fall back on.
         """
+        began = self._beginning
+        if began.registered:
+            problem, worst = await self._begun()
+        else:
+            await self._engine.start()
+            problem, worst = None, None
+        if problem is not None:
+            await self._fall_back(problem)
         if self._reconciler is None:
             return
-        began = self._beginning
-        problem, worst = began.problem, None
-        if began.wanted is not None and problem is None:
-            problem, worst = await self._swap.prove(self.loaded)
-            if problem is not None:
-                await self._fall_back(problem)
-        report = None
+        problem, report = problem or began.problem, None
         if began.wanted is not None and problem is not None:
             wanted = WeightsVersion(name=began.wanted.model, version=began.wanted.version, digest=began.wanted.digest)
             told = {"problem": str(problem), "code": problem.code, "worst": worst}
@@ -64,15 +66,27 @@ class Versions:
         self._reconciler.begun(began.wanted, report)
         self._task = asyncio.create_task(self._reconciler.run())
 
+    async def _begun(self) -> tuple[ChordaeError | None, float | None]:
+        """What is wrong with a registered version, on an engine that is started with it."""
+        try:
+            await self._engine.start()
+        except (BadSettings, ExpertUnavailable) as error:
+            return error, None
+        return await self._swap.prove(self.loaded)
+
     async def _fall_back(self, problem: ChordaeError) -> None:
-        own = await asyncio.to_thread(look_at, self._beginning.own)
-        if own.weights.digest == self.loaded.weights.digest:
+        other = await asyncio.to_thread(self._beginning.fallback)
+        if other.weights.digest == self.loaded.weights.digest:
             raise problem
-        await asyncio.to_thread(same_model, own, self.loaded)
-        worse, _ = await self._swap.load(own)
+        refused = isinstance(problem, VersionRefused)  # by its probes: the engine runs, and can take others of its kind
+        if refused and not await asyncio.to_thread(difference, other.directory, self.loaded.directory):
+            worse, _ = await self._swap.load(other)
+        else:
+            await self._engine.restart(other.directory)
+            worse, _ = await self._swap.prove(other)
         if worse is not None:
             raise worse
-        self.loaded = own
+        self.loaded = other
 
     def passing(self) -> AbstractAsyncContextManager[None]:
         """Hold the gate for one answer. Raises ExpertUnavailable where no weights are left to answer with."""
@@ -95,7 +109,8 @@ class Versions:
         """For the model card: what is served, what is wanted, what became of the last change."""
         if self._reconciler is not None:
             return self._reconciler.state()
-        return {"serving": self.loaded.weights.model_dump(), "wanted": None, "behind": False, "ready": True}
+        told = {"serving": self.loaded.weights.model_dump(), "wanted": None, "behind": False, "ready": True}
+        return told | {"refused": "", "registry": "", "last_swap": None}
 
     def stop(self) -> None:
         """Follow what is wanted no longer."""

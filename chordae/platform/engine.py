@@ -53,6 +53,8 @@ class ChatEngine(Protocol):
 
     async def open(self, request: dict[str, Any]) -> AsyncIterator[str]: ...
 
+    async def restart(self, checkpoint: Path) -> None: ...
+
     async def reload(self, weights: Path) -> None: ...
 
     async def replay(self, prompt: Sequence[int] | dict[str, Any], limit: int) -> Continuation: ...
@@ -128,7 +130,7 @@ class Engine:
             self._llm = AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**{k: v for k, v in arguments.items() if v is not None})
             )
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RuntimeError) as error:  # the last: its own process could not load the model
             raise BadSettings(f"vLLM refuses {self._name}", str(error).split("\n")[0]) from error
         models = OpenAIServingModels(self._llm, [BaseModelPath(name=self._name, model_path=str(self._checkpoint))])
         renderer = OnlineRenderer(
@@ -167,6 +169,12 @@ class Engine:
         """
         events: AsyncIterator[str] = await self._create(request | {"stream": True})
         return events
+
+    async def restart(self, checkpoint: Path) -> None:
+        """End what runs, if it does, and `start` from another checkpoint. Raises as that does."""
+        self.stop()
+        self._checkpoint = checkpoint
+        await self.start()
 
     async def reload(self, weights: Path) -> None:
         """Take the weights of `weights` (*.safetensors), the same model's, in place.

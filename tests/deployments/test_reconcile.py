@@ -1,14 +1,16 @@
 """A replica comes to what is wanted, one at a time, and says what it serves and what became of its changes."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import make_settings
 from versions import InMemoryDesired, ValueEngine, canary_of, checkpoint_of, register, version_of
 
 from chordae.deployments.expert import Expert
-from chordae.platform.errors import ExpertUnavailable
+from chordae.platform.errors import BadSettings, ChordaeError, ExpertUnavailable
 from chordae.platform.settings import Settings
 from chordae.platform.wanted import Wanted
 
@@ -76,8 +78,10 @@ async def test_a_promotion_and_a_rollback_reach_a_replica_that_serves(settings: 
     card = await expert.describe()
     assert card["chordae"]["swap"]["last_swap"]["outcome"] == "swapped"
     assert card["chordae"]["swap"]["serving"] == card["chordae"]["weights"]
+    async with asyncio.timeout(10):
+        while desired.turn:  # given back in a thread
+            await asyncio.sleep(0.005)
     expert.stop()
-    assert desired.turn == {}
 
 
 async def test_replicas_change_one_at_a_time(settings: Settings, tmp_path: Path) -> None:
@@ -168,16 +172,88 @@ async def test_the_same_weights_under_another_number_change_the_name_alone(setti
     expert.stop()
 
 
-async def test_a_replica_does_not_begin_with_what_its_settings_engine_is_not_for(
+def of_another_architecture(folder: Path, value: int, canary: int | None = None) -> Wanted:
+    """A version with one tensor more."""
+    directory = checkpoint_of(folder / f"another-{value}", value, more=np.zeros(2, np.float32))
+    return register(directory, "ecg-fake", str(value), [canary_of(value if canary is None else canary)])
+
+
+async def test_a_replica_that_starts_begins_with_a_version_of_another_architecture(
     settings: Settings, tmp_path: Path
 ) -> None:
-    wanted = version_of(tmp_path, 1)
-    (wanted.directory / "config.json").write_text('{"model_type": "another"}')
-    desired = InMemoryDesired(register(wanted.directory, "ecg-fake", "1", [canary_of(1)]))
-    expert = Expert("ecg", settings, ValueEngine(), desired)
+    expert = Expert("ecg", settings, StartedEngine(1), InMemoryDesired(of_another_architecture(tmp_path, 1)))
+    assert expert._loaded.directory.name == "another-1", "from where its engine starts"
     await expert.start()
-    assert await served(expert) == "? v0"
-    assert expert._versions.state()["last_swap"]["code"] == "another_architecture"
+    assert await served(expert) == "1 v1"
+    assert not (await expert.readiness())["behind"]
+    expert.stop()
+
+
+async def test_a_replica_that_serves_goes_on_when_another_architecture_is_wanted(
+    settings: Settings, tmp_path: Path
+) -> None:
+    desired, engine = InMemoryDesired(version_of(tmp_path, 1)), StartedEngine(1)
+    expert = Expert("ecg", settings, engine, desired)
+    await expert.start()
+    desired.want(of_another_architecture(tmp_path, 2))
+    await until(expert, behind=True, ready=True)
+    assert (await served(expert), engine.loads) == ("1 v1", [])
+    state = await expert.readiness()
+    assert "tensor more is one too many" in state["refused"]
+    assert state["last_swap"]["code"] == "another_architecture"
+    expert.stop()
+
+
+class Unloadable(StartedEngine):
+    """An engine that does not start with what it was made for."""
+
+    async def start(self) -> None:
+        raise BadSettings("vLLM refuses ecg-fake", "no such architecture")
+
+
+@pytest.mark.parametrize("fault", ["canary", "engine"])
+async def test_another_architecture_that_fails_gives_way_to_the_settings_own_in_a_new_engine(
+    settings: Settings, tmp_path: Path, fault: str
+) -> None:
+    wanted = of_another_architecture(tmp_path, 1, canary=9 if fault == "canary" else 1)
+    engine = (StartedEngine if fault == "canary" else Unloadable)(1)
+    expert = Expert("ecg", settings, engine, InMemoryDesired(wanted))
+    await expert.start()
+    assert (await served(expert), engine.restarts, engine.loads) == ("? v0", ["own"], [])
+    assert ("trainer" if fault == "canary" else "vLLM refuses") in (await expert.readiness())["refused"]
+    expert.stop()
+
+
+@pytest.mark.parametrize("fault", ["canary", "engine", "damaged", "another model"])
+async def test_nothing_stands_in_for_the_version_for_whose_sake_a_replica_replaces_another(
+    settings: Settings, tmp_path: Path, fault: str
+) -> None:
+    wanted = of_another_architecture(tmp_path, 1, canary=9 if fault == "canary" else 1)
+    if fault == "damaged":
+        (wanted.directory / "model.safetensors").write_bytes(b"x")
+    if fault == "another model":
+        checkpoint = checkpoint_of(tmp_path / "echo", 3, "echo-fake")
+        wanted = replace(register(checkpoint, "echo-fake", "3", [canary_of(3)]), model="ecg-fake")
+    engine = (Unloadable if fault == "engine" else StartedEngine)(1)
+    with pytest.raises(ChordaeError):
+        await Expert("ecg", settings, engine, InMemoryDesired(wanted), wanted).start()
+    assert engine.restarts == []
+
+
+@pytest.mark.parametrize("fault", ["none", "canary", "engine", "damaged"])
+async def test_it_stands_in_for_a_later_version_that_cannot_be_begun_with(
+    settings: Settings, tmp_path: Path, fault: str
+) -> None:
+    instead = of_another_architecture(tmp_path, 1)
+    later = wrong(tmp_path, 2) if fault == "canary" else version_of(tmp_path, 2)
+    if fault == "damaged":
+        (later.directory / "model.safetensors").write_bytes(b"x")
+    engine = (Unloadable if fault == "engine" else StartedEngine)(1 if fault == "damaged" else 2)
+    expert = Expert("ecg", settings, engine, InMemoryDesired(later), instead)
+    await expert.start()
+    assert await served(expert) == ("2 v2" if fault == "none" else "1 v1")
+    assert engine.restarts == (["another-1"] if fault in ("canary", "engine") else [])
+    assert (await expert.readiness())["behind"] == (fault != "none")
     expert.stop()
 
 

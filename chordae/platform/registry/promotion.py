@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chordae.platform.errors import NotPromotable, PromotionUnderWay, UnknownVersion
+from chordae.platform.architecture import difference
+from chordae.platform.errors import BadInput, BadSettings, NotPromotable, PromotionUnderWay, UnknownVersion
 from chordae.platform.ledger_promotions import Promotion, PromotionKind, PromotionLedger
 from chordae.platform.registry.desired import Desired
 from chordae.platform.registry.models import Alias, Models, Registered
@@ -48,6 +49,17 @@ class Promotions:
         with self._alone(model):
             new = self._checked(model, version, "candidate")
             return self._move("candidate", model, self._models.aliases(model).get("candidate"), new, by, reason)
+
+    def replaced(self, model: str, version: str) -> str:
+        """Why that version would not be loaded over the champion but go through a rolling replacement; empty: it would.
+
+        What cannot be compared is not: without a champion or that version, or with damaged files.
+        """
+        try:
+            new, old = self._models.version(model, version), self._models.version(model, "champion")
+            return difference(new.directory, old.directory)
+        except (UnknownVersion, BadInput, BadSettings, OSError):
+            return ""
 
     def rollback(self, model: str, by: str, reason: str = "") -> Promotion:
         """The previous champion is champion again; there is no `previous` after that.
