@@ -110,9 +110,14 @@ class LearningLedger(Ledger):
             rows = session.scalars(query.order_by(RecordRow.id)).all()
             return [ProspectiveRecord(row.id, row.site, row.patient, row.content) for row in rows]
 
-    def labelled(self) -> list[tuple[ProspectiveRecord, str]]:
-        """Records that clinicians have labelled since, each with the latest category given."""
+    def labelled(self, learning_round: int) -> list[tuple[ProspectiveRecord, str]]:
+        """Records that clinicians have labelled since, each with the latest category given.
+
+        Those of that round are not among them: its candidate has learned from them, its champion has not.
+        """
+        own = select(LearnedRecordRow.record).where(LearnedRecordRow.round == learning_round)
         query = select(RecordRow, FeedbackRow.category).join(FeedbackRow, FeedbackRow.study == RecordRow.id)
+        query = query.where(RecordRow.id.not_in(own))
         found: dict[str, tuple[ProspectiveRecord, str]] = {}
         with self._transaction() as session:
             for row, category in session.execute(query.order_by(FeedbackRow.given_at, FeedbackRow.id)):

@@ -48,7 +48,7 @@ def test_a_record_is_offered_once_refused_with_its_reason_and_labelled_by_its_id
     assert "dilated cardiomyopathy" in learn(config, "feedback", record, "Dilated cardiomyopathy", "--by", "anna")
     assert "records waiting: none" in learn(config, "status")
     ledger = LearningLedger(load_settings(config).ledger_url)
-    ((kept, category),) = ledger.labelled()
+    ((kept, category),) = ledger.labelled(0)
     assert (kept.id, kept.site, category) == (record, "north", "dilated cardiomyopathy")
     assert "Muster" not in json.dumps(kept.content)
     assert kept.patient is not None

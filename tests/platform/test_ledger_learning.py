@@ -84,8 +84,18 @@ def test_what_a_clinician_labelled_is_a_sentinel_and_never_learned_from_unlabell
     gate.give_feedback("north-0001", "normal", "anna")
     gate.give_feedback("north-0001", "amyloidosis", "bert")
     assert learn.waiting("m") == {"north": 2}
-    assert [one.id for one in learn.records_of(learn.begin_round("m", 9).id)] == ["north-0000", "north-0002"]
-    assert [(one.id, category) for one, category in learn.labelled()] == [("north-0001", "amyloidosis")]
+    begun = learn.begin_round("m", 9)
+    assert [one.id for one in learn.records_of(begun.id)] == ["north-0000", "north-0002"]
+    assert [(one.id, category) for one, category in learn.labelled(begun.id)] == [("north-0001", "amyloidosis")]
+
+
+def test_a_label_that_comes_while_a_round_learns_from_its_record_judges_later_candidates_only(url: str) -> None:
+    RecordsLedger(url).take_in(records("north", 2))
+    gate, learn = GateLedger(url), LearningLedger(url)
+    begun = learn.begin_round("m", 9)
+    gate.give_feedback("north-0001", "normal", "anna")
+    assert learn.labelled(begun.id) == []
+    assert [one.id for one, _ in learn.labelled(begun.id + 1)] == ["north-0001"]
 
 
 def test_of_many_loops_that_begin_at_once_one_gets_the_round(url: str) -> None:

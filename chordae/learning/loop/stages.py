@@ -128,7 +128,7 @@ class LearningLoop:
             return
         champion = self._models.version(self.model, found.content["champion"])
         pair = ((champion.number, champion.directory), ("candidate", place.model))
-        trial = measured_trial(self.model, *pair, self._reasoner, self._sentinels())
+        trial = measured_trial(self.model, *pair, self._reasoner, self._sentinels(found.id))
         write_atomically(place.trial, trial.model_dump_json().encode())
         self._ledger.advance(found, "evaluated", {"sentinels": len(trial.champion.outcomes)})
 
@@ -227,9 +227,9 @@ class LearningLoop:
     def _decisions(self, number: str) -> list[KeptDecision]:
         return [one for one in self._gate.gate_decisions(self.model) if one.to_version == number]
 
-    def _sentinels(self) -> list[Case]:
+    def _sentinels(self, learning_round: int) -> list[Case]:
         most = self._learning.most_sentinels
-        late = [_case(record, cast(Category, category)) for record, category in self._ledger.labelled()]
+        late = [_case(record, cast(Category, category)) for record, category in self._ledger.labelled(learning_round)]
         return [*chosen(open_cases(self._learning.sentinels), most), *chosen(late, most)]
 
 
