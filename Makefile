@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test lint bench bench-learning bench-prospective bench-month models up clean
+.PHONY: install demo test lint bench bench-learning bench-prospective rehearse-3b bench-month models up clean
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -53,6 +53,10 @@ bench-month: $(INSTALLED)
 	for set in train dev sentinels; do \
 	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
 	$(BIN)/python -m benchmarks.month
+
+# A model of full size changes its weights in place; by hand, with about 16 GiB of memory and as much disk.
+rehearse-3b: $(INSTALLED)
+	$(BIN)/python -m benchmarks.rehearsal
 
 # Everything in models/, from nothing: hours on 2 cores; see docs/train.md. Killed, it goes on where it was.
 models: $(INSTALLED)
