@@ -34,7 +34,7 @@ SHORTER = {
     "group": 4,
     "warmup": 1,
     "save_every": 2,
-    "most_sentinels": 12,
+    "most_sentinels": 6,
 }
 READING = Reading(mistakes=5, without_contrast=0.6, contouring=3)
 EVERY_S, TAKEN_UP_S = 2.0, 60.0
