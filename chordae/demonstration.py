@@ -166,7 +166,7 @@ def facts(learned: Learned) -> list[tuple[str, str]]:
 
 
 _MEMBERS: dict[str, tuple[tuple[str, int, int], ...]] = {
-    "train": (("university", 11, 80), ("regional", 12, 40)),
+    "train": (("university", 11, 48), ("regional", 12, 24)),
     "known": (("university", 13, 16), ("regional", 14, 16)),
     "sentinels": (("university", 15, 12), ("regional", 16, 12), (SITE, 17, OTHERS)),
 }

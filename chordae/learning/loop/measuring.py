@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,40 +17,63 @@ from chordae.learning.diagnosis_evaluation_report import DiagnosisOutcome
 from chordae.learning.gate.measured import Measured, Outcome, Trial
 from chordae.learning.reasoner_lessons import case_id
 from chordae.platform.diagnosis.category import CATEGORIES
+from chordae.platform.diagnosis.reasoning import Reasoning
 from chordae.platform.diagnosis.temperature import read_temperature, scaled
 from chordae.platform.settings import ExpertSettings
 from chordae.platform.weights import identify
 
-TIMED = 16
-"""Sentinels, a quarter of all at most, that are asked again, one after the other: seconds that no queue is part of."""
+TIMED, TURNS = 16, 2
+"""Sentinels, a quarter of all at most, that are asked again, one after the other, in turns of both versions."""
 QUANTILES = {"p50": 0.5, "p90": 0.9}
 
 
 def measured_trial(
     model: str, champion: tuple[str, Path], candidate: tuple[str, Path], settings: ExpertSettings, cases: Sequence[Case]
 ) -> Trial:
-    """Both versions, each a number and a directory, measured on these cases.
+    """Both versions, each a number and a directory, measured on these cases, by one engine that changes between them.
 
     Raises:
-        BadSettings: a checkpoint cannot be served.
-        ExpertUnavailable: an engine died.
+        BadSettings: a checkpoint cannot be served, or the candidate has another architecture.
+        ExpertUnavailable: the engine died.
     """
-    both = [asyncio.run(_measured(*version, settings, cases)) for version in (champion, candidate)]
+    both = asyncio.run(_measured((champion, candidate), settings, cases))
     return Trial(model=model, champion=both[0], candidate=both[1])
 
 
-async def _measured(version: str, checkpoint: Path, settings: ExpertSettings, cases: Sequence[Case]) -> Measured:
+async def _measured(
+    versions: Sequence[tuple[str, Path]], settings: ExpertSettings, cases: Sequence[Case]
+) -> list[Measured]:
+    timed = cases[: min(TIMED, math.ceil(len(cases) / 4))]
+    said: list[list[DiagnosisOutcome]] = []
+    seconds: list[list[float]] = [[] for _ in versions]
+    async with running(versions[0][1], settings) as reasoning:
+        reasonings = [replace(reasoning, weights=identify(directory)) for _, directory in versions]
+        for turn in range(TURNS):  # in turns: what else the machine does slows both
+            for which, (_, directory) in enumerate(versions):
+                if turn or which:
+                    await reasoning.engine.reload(directory)
+                if not turn:
+                    said.append(await diagnose_all(reasonings[which], cases, "en"))
+                seconds[which] += await _seconds(reasonings[which], timed[turn::TURNS])
+    return [_of_version(*one) for one in zip(versions, said, seconds, strict=True)]
+
+
+async def _seconds(reasoning: Reasoning, cases: Sequence[Case]) -> list[float]:
+    """How long each takes alone."""
+    found = []
+    for case in cases:
+        began = time.monotonic()
+        await reasoning.diagnose(case.record, "en", case_id(case))
+        found.append(time.monotonic() - began)
+    return found
+
+
+def _of_version(version: tuple[str, Path], said: Sequence[DiagnosisOutcome], seconds: Sequence[float]) -> Measured:
+    number, checkpoint = version
     fitted = read_temperature(checkpoint, identify(checkpoint).digest)
-    seconds = []
-    async with running(checkpoint, settings) as reasoning:
-        said = await diagnose_all(reasoning, cases, "en")
-        for case in cases[: min(TIMED, math.ceil(len(cases) / 4))]:
-            began = time.monotonic()
-            await reasoning.diagnose(case.record, "en", case_id(case))
-            seconds.append(time.monotonic() - began)
     answered = [one for one in said if one.category is not None]
     return Measured(
-        version=version,
+        version=number,
         outcomes=tuple(_outcome(one, 1.0 if fitted is None else fitted.temperature) for one in said),
         # what the checks let through although a citation does not hold
         mirages=sum(not one.faithful and not one.why for one in answered),
