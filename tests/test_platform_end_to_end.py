@@ -2,12 +2,14 @@
 
 import base64
 import json
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -357,6 +359,47 @@ def test_promoted_weights_are_served_while_questions_are_answered_and_a_rollback
     assert set(by_version) == {own["ecg"].digest, other["ecg"].digest}
     assert all(len(texts) == 1 for texts in by_version.values()), "no answer is of two versions"
     assert said[0][0] == said[-1][0] == own["ecg"].digest
+
+
+@pytest.mark.parametrize("victim", ["VLLM::EngineCore", "ray::ServeReplica:ecg:", "ray::ServeController"])
+def test_whatever_is_killed_while_weights_change_the_wanted_version_is_served_in_the_end(
+    settings: Settings, config: Path, expert: openai.OpenAI, media_id: str, victim: str
+) -> None:
+    """Of the ECG expert, whose versions 1 and 2 are there from the test before; at a seeded random moment."""
+    models = Models(settings.data_dir)
+    for number in ("2", "1"):
+        promoted = chordae("models", "promote", "ecg-nano", number, config=config)
+        assert promoted.returncode == 0, promoted.stderr
+        time.sleep(random.Random(f"{victim} {number}").uniform(0, 2))
+        for one in replica_family(settings, victim):
+            one.kill()
+        wanted, until = models.version("ecg-nano", number).digest, time.monotonic() + 150
+        while True:
+            try:
+                reply = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+            except (openai.APIStatusError, openai.APIConnectionError):
+                assert time.monotonic() < until, settings.data_dir.joinpath("platform.log").read_text()[-3000:]
+                time.sleep(1)
+                continue
+            (weights,) = reply.model_extra["chordae"]["weights"]  # type: ignore[index]
+            if weights["digest"] == wanted:
+                break
+            assert time.monotonic() < until, card(settings.experts["ecg"].port)
+            time.sleep(0.5)
+    assert card(settings.experts["ecg"].port)["swap"]["ready"]
+
+
+def replica_family(settings: Settings, title: str) -> list[psutil.Process]:
+    """The platform's processes whose title begins so; of engine cores the ECG expert's."""
+    pid = json.loads((settings.data_dir / "platform.json").read_text())["pid"]
+    found = []
+    for one in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.Error):
+            ecg = "EngineCore" not in title or " ".join(one.parent().cmdline()).startswith("ray::ServeReplica:ecg:")
+            if " ".join(one.cmdline()).startswith(title) and ecg:
+                found.append(one)
+    assert found, f"no process {title} to kill"
+    return found
 
 
 def test_a_candidate_on_trial_answers_unheard_then_aloud_and_goes_when_its_trial_is_over(
