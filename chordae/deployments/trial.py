@@ -75,7 +75,7 @@ class Reasoners:
         self._trial: OnTrial | None = None
         self._failing = False
         self._looked_at = -poll_s
-        self._looking = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
 
     async def diagnose(
@@ -83,7 +83,7 @@ class Reasoners:
     ) -> Diagnosis:
         """The diagnosis to be given. Raises as `ask_reasoner` does."""
         asked = Asked(record, language, request_id, tuple(noticed))
-        trial = await self._on_trial()
+        trial = self._on_trial()
         if trial is None or len(self._others) >= AT_ONCE:
             return await asked.of(self._champion, self._timeout_s)
         if self._failing or not hears_candidate(trial, digest(record)):
@@ -101,7 +101,9 @@ class Reasoners:
         return given
 
     async def settled(self) -> None:
-        """Once everything that was begun beside an answer is kept."""
+        """Once everything that was begun beside an answer is kept, and what is on trial is known."""
+        if self._looking is not None:
+            await self._looking
         await asyncio.gather(*self._others)
 
     async def _shadow(self, trial: OnTrial, asked: Asked, champion: Said) -> None:
@@ -146,17 +148,20 @@ class Reasoners:
         except ChordaeError as error:
             _log.warning("an answer of a trial is not kept: %s", error.problem)
 
-    async def _on_trial(self) -> OnTrial | None:
-        async with self._looking:
-            if time.monotonic() - self._looked_at >= self._poll_s:
-                try:
-                    found = await asyncio.to_thread(lambda: self._opened().open_trials())
-                    self._trial = next((one for one in found if one.state == "serving"), None)
-                except ChordaeError as error:
-                    _log.warning("whether a candidate is on trial is not known: %s", error.problem)
-                    self._trial = None
-                self._looked_at = time.monotonic()
-            return self._trial
+    def _on_trial(self) -> OnTrial | None:
+        """What was on trial when it was last looked up; no question waits for the ledger."""
+        if time.monotonic() - self._looked_at >= self._poll_s and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look())
+        return self._trial
+
+    async def _look(self) -> None:
+        try:
+            found = await asyncio.to_thread(lambda: self._opened().open_trials())
+            self._trial = next((one for one in found if one.state == "serving"), None)
+        except ChordaeError as error:
+            _log.warning("whether a candidate is on trial is not known: %s", error.problem)
+            self._trial = None
+        self._looked_at = time.monotonic()
 
     def _opened(self) -> TrialsLedger:
         if self._ledger is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,10 +52,15 @@ class Both:
         self.reasoners = Reasoners(self.champion, self.candidate, lambda: self.ledger, 0.0, 2)
 
     async def ask(self, record: CmrRecord = RECORD, request_id: str = "r1") -> Diagnosis:
-        """The answer that is given, once all that follows from it is kept."""
+        """The answer that is given, once it is known what is on trial, and all that follows from it is kept."""
+        await self.known()
         given_one = await self.reasoners.diagnose(record, None, request_id, ())
         await self.reasoners.settled()
         return given_one
+
+    async def known(self) -> None:
+        self.reasoners._on_trial()
+        await self.reasoners.settled()
 
     def kept(self) -> list[TrialAnswer]:
         return self.ledger.trial_answers(self.trial.id)
@@ -78,6 +84,7 @@ async def test_in_the_shadow_the_champion_answers_and_what_the_candidate_says_is
 
 async def test_nobody_waits_for_the_shadow(both: Both) -> None:
     both.engines[1].delay_s = 0.3
+    await both.known()
     began = asyncio.get_running_loop().time()
     await both.reasoners.diagnose(RECORD, None, "r1", ())
     assert asyncio.get_running_loop().time() - began < 0.3
@@ -145,8 +152,20 @@ async def test_a_ledger_that_does_not_answer_leaves_the_champion(
     assert both.kept() == []
 
 
+async def test_no_question_waits_for_a_ledger_that_hangs(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(TrialsLedger, "open_trials", lambda _: over.wait(5) and [])
+    for _ in range(2):
+        began = asyncio.get_running_loop().time()
+        assert (await both.reasoners.diagnose(RECORD, None, "r", ())).weights.digest == both.digests[0]
+        assert asyncio.get_running_loop().time() - began < 2
+    over.set()
+    await both.reasoners.settled()
+
+
 async def test_a_slow_candidate_takes_only_so_many_questions_with_it(both: Both) -> None:
     both.engines[1].delay_s = 0.2
+    await both.known()
     for number in range(AT_ONCE + 5):
         await both.reasoners.diagnose(RECORD, None, f"r{number}", ())
     await both.reasoners.settled()
@@ -164,6 +183,9 @@ async def test_the_port_for_diagnoses_and_questions_to_the_orchestrator_both_tak
     experts = platform.experts
     platform.orchestrator = Orchestrator(both.settings, experts, lambda texts: None, both.candidate)  # type: ignore[arg-type,return-value]
     platform.gateway = Gateway(both.settings, FakeHandle(platform.orchestrator), experts, both.candidate)
+    for one in (platform.gateway, platform.orchestrator):
+        one._reasoners._on_trial()
+        await one._reasoners.settled()
     async with platform.http() as client:
         record = RECORD.model_dump(mode="json", exclude={"patient_key"})
         reply = await client.post("/v1/diagnoses", json={"record": record})
