@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -31,11 +32,23 @@ def connect(uri: str) -> MlflowClient:
     """A client of the tracking server and model registry at that URI; an SQLite file is made if there is none."""
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     from mlflow import MlflowClient
 
-    return MlflowClient(uri, uri)
+    with _one_at_a_time(uri):
+        return MlflowClient(uri, uri)
+
+
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Of a database in a file: a client makes its tables, and MLflow fails where two do so at once."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    path = Path(uri.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
