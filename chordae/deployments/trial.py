@@ -31,6 +31,8 @@ AT_ONCE = 8
 """Questions that are put to the other one while nobody waits for it; more are not part of the trial."""
 PATIENCE = 4
 """The champion's time, divided by this, is the candidate's: somebody may wait, and the champion comes after it."""
+LOOK_S = 0.1
+"""A question waits so long for the ledger to say what is on trial; what was so before may long be over."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Reasoners:
         self._poll_s, self._timeout_s = poll_s, timeout_s
         self._trial: OnTrial | None = None
         self._failing = False
-        self._looked_at = -poll_s
+        self._began = -poll_s
         self._looking: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
 
@@ -83,7 +85,7 @@ class Reasoners:
     ) -> Diagnosis:
         """The diagnosis to be given. Raises as `ask_reasoner` does."""
         asked = Asked(record, language, request_id, tuple(noticed))
-        trial = self._on_trial()
+        trial = await self._on_trial()
         if trial is None or len(self._others) >= AT_ONCE:
             return await asked.of(self._champion, self._timeout_s)
         if self._failing or not hears_candidate(trial, digest(record)):
@@ -148,11 +150,15 @@ class Reasoners:
         except ChordaeError as error:
             _log.warning("an answer of a trial is not kept: %s", error.problem)
 
-    def _on_trial(self) -> OnTrial | None:
-        """What was on trial when it was last looked up; no question waits for the ledger."""
-        if time.monotonic() - self._looked_at >= self._poll_s and (self._looking is None or self._looking.done()):
+    async def _on_trial(self) -> OnTrial | None:
+        """What is on trial, looked up once in `poll_s`; nothing, where the ledger does not say so in time."""
+        if time.monotonic() - self._began >= self._poll_s and (self._looking is None or self._looking.done()):
+            self._began = time.monotonic()
             self._looking = asyncio.create_task(self._look())
-        return self._trial
+        if self._looking is None or self._looking.done():
+            return self._trial
+        done, _ = await asyncio.wait({self._looking}, timeout=max(self._began + LOOK_S - time.monotonic(), 0))
+        return self._trial if done else None
 
     async def _look(self) -> None:
         try:
@@ -161,7 +167,6 @@ class Reasoners:
         except ChordaeError as error:
             _log.warning("whether a candidate is on trial is not known: %s", error.problem)
             self._trial = None
-        self._looked_at = time.monotonic()
 
     def _opened(self) -> TrialsLedger:
         if self._ledger is None:

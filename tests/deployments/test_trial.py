@@ -59,7 +59,7 @@ class Both:
         return given_one
 
     async def known(self) -> None:
-        self.reasoners._on_trial()
+        await self.reasoners._on_trial()
         await self.reasoners.settled()
 
     def kept(self) -> list[TrialAnswer]:
@@ -136,6 +136,15 @@ async def test_a_candidate_that_does_not_serve_is_not_asked(both: Both, state: A
     assert both.engines[1].requests == [] and both.kept() == []
 
 
+async def test_a_candidate_whose_trial_ended_during_a_pause_is_not_heard_after_it(both: Both) -> None:
+    both.reasoners = Reasoners(both.champion, both.candidate, lambda: both.ledger, 0.2, 2)
+    both.ledger.move_trial(both.trial.id, share=1.0)
+    assert (await both.ask()).weights.digest == both.digests[1]
+    both.ledger.move_trial(both.trial.id, state="ended")
+    await asyncio.sleep(0.3)
+    assert (await both.reasoners.diagnose(RECORD, None, "r2", ())).weights.digest == both.digests[0]
+
+
 async def test_a_ledger_that_does_not_answer_leaves_the_champion(
     both: Both, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -152,13 +161,18 @@ async def test_a_ledger_that_does_not_answer_leaves_the_champion(
     assert both.kept() == []
 
 
-async def test_no_question_waits_for_a_ledger_that_hangs(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ledger_that_hangs_holds_no_question_up_and_what_it_said_before_is_not_gone_by(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.ledger.move_trial(both.trial.id, share=1.0)
+    assert (await both.ask()).weights.digest == both.digests[1]
     over = threading.Event()
     monkeypatch.setattr(TrialsLedger, "open_trials", lambda _: over.wait(5) and [])
     for _ in range(2):
         began = asyncio.get_running_loop().time()
         assert (await both.reasoners.diagnose(RECORD, None, "r", ())).weights.digest == both.digests[0]
         assert asyncio.get_running_loop().time() - began < 2
+    assert len(both.kept()) == 1
     over.set()
     await both.reasoners.settled()
 
@@ -184,7 +198,7 @@ async def test_the_port_for_diagnoses_and_questions_to_the_orchestrator_both_tak
     platform.orchestrator = Orchestrator(both.settings, experts, lambda texts: None, both.candidate)  # type: ignore[arg-type,return-value]
     platform.gateway = Gateway(both.settings, FakeHandle(platform.orchestrator), experts, both.candidate)
     for one in (platform.gateway, platform.orchestrator):
-        one._reasoners._on_trial()
+        await one._reasoners._on_trial()
         await one._reasoners.settled()
     async with platform.http() as client:
         record = RECORD.model_dump(mode="json", exclude={"patient_key"})
