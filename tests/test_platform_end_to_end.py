@@ -361,46 +361,50 @@ def test_promoted_weights_are_served_while_questions_are_answered_and_a_rollback
     assert said[0][0] == said[-1][0] == own["ecg"].digest
 
 
-@pytest.mark.parametrize("victim", ["VLLM::EngineCore", "ray::ServeReplica:ecg:", "ray::ServeController"])
+@pytest.mark.parametrize(
+    ("victim", "number"), [("VLLM::EngineCore", "2"), ("ray::ServeReplica:ecg:", "1"), ("ray::ServeController", "2")]
+)
 def test_whatever_is_killed_while_weights_change_the_wanted_version_is_served_in_the_end(
-    settings: Settings, config: Path, expert: openai.OpenAI, media_id: str, victim: str
+    settings: Settings, config: Path, expert: openai.OpenAI, media_id: str, victim: str, number: str
 ) -> None:
     """Of the ECG expert, whose versions 1 and 2 are there from the test before; at a seeded random moment."""
-    models = Models(settings.data_dir)
-    for number in ("2", "1"):
-        promoted = chordae("models", "promote", "ecg-nano", number, config=config)
-        assert promoted.returncode == 0, promoted.stderr
-        time.sleep(random.Random(f"{victim} {number}").uniform(0, 2))
-        for one in replica_family(settings, victim):
-            one.kill()
-        wanted, until = models.version("ecg-nano", number).digest, time.monotonic() + 150
-        while True:
-            try:
-                reply = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
-            except (openai.APIStatusError, openai.APIConnectionError):
-                assert time.monotonic() < until, settings.data_dir.joinpath("platform.log").read_text()[-3000:]
-                time.sleep(1)
-                continue
-            (weights,) = reply.model_extra["chordae"]["weights"]  # type: ignore[index]
-            if weights["digest"] == wanted:
-                break
-            assert time.monotonic() < until, card(settings.experts["ecg"].port)
-            time.sleep(0.5)
+    promoted = chordae("models", "promote", "ecg-nano", number, config=config)
+    assert promoted.returncode == 0, promoted.stderr
+    time.sleep(random.Random(victim).uniform(0, 2))
+    killed = [one for one in titled(settings, victim) if "EngineCore" not in victim or of_ecg(one)]
+    assert killed, f"no process {victim} to kill"
+    for one in killed:
+        one.kill()
+    wanted, until = Models(settings.data_dir).version("ecg-nano", number).digest, time.monotonic() + 150
+    while True:
+        try:
+            reply = expert.chat.completions.create(model="ecg-nano", messages=asked(f"/media/{media_id}"))  # type: ignore[arg-type]
+        except (openai.APIStatusError, openai.APIConnectionError):
+            assert time.monotonic() < until, settings.data_dir.joinpath("platform.log").read_text()[-3000:]
+            time.sleep(1)
+            continue
+        (weights,) = reply.model_extra["chordae"]["weights"]  # type: ignore[index]
+        if weights["digest"] == wanted:
+            break
+        assert time.monotonic() < until, card(settings.experts["ecg"].port)
+        time.sleep(0.5)
     assert card(settings.experts["ecg"].port)["swap"]["ready"]
 
 
-def replica_family(settings: Settings, title: str) -> list[psutil.Process]:
-    """The platform's processes whose title begins so; of engine cores the ECG expert's."""
+def titled(settings: Settings, title: str) -> list[psutil.Process]:
+    """The platform's living processes whose title begins so."""
     pid = json.loads((settings.data_dir / "platform.json").read_text())["pid"]
     found = []
     for one in psutil.Process(pid).children(recursive=True):
-        with suppress(psutil.Error):
-            above = [" ".join(parent.cmdline()) for parent in one.parents()]
-            ecg = "EngineCore" not in title or any(each.startswith("ray::ServeReplica:ecg:") for each in above)
-            if " ".join(one.cmdline()).startswith(title) and ecg:
+        with suppress(psutil.Error):  # it ended meanwhile
+            if " ".join(one.cmdline()).startswith(title):
                 found.append(one)
-    assert found, f"no process {title} to kill"
     return found
+
+
+def of_ecg(engine_core: psutil.Process) -> bool:
+    """Whether it is the ECG expert's."""
+    return any(" ".join(one.cmdline()).startswith("ray::ServeReplica:ecg:") for one in engine_core.parents())
 
 
 def test_a_candidate_on_trial_answers_unheard_then_aloud_and_goes_when_its_trial_is_over(
@@ -420,9 +424,6 @@ def test_a_candidate_on_trial_answers_unheard_then_aloud_and_goes_when_its_trial
         assert reply.status_code == 200, reply.text
         return str(reply.json()["weights"]["digest"])
 
-    pid = json.loads((settings.data_dir / "platform.json").read_text())["pid"]
-    below = psutil.Process(pid).children
-
     def within(seconds: float, holds: Callable[[], bool]) -> None:
         until = time.monotonic() + seconds
         while not holds():
@@ -430,7 +431,7 @@ def test_a_candidate_on_trial_answers_unheard_then_aloud_and_goes_when_its_trial
             time.sleep(0.5)
 
     within(120, lambda: trials.open_trials()[0].state == "serving")
-    assert any("reasoner-candidate" in " ".join(one.cmdline()) for one in below(recursive=True))
+    assert titled(settings, "ray::ServeReplica:reasoner-candidate")
     within(60, lambda: diagnosed() == champion and bool(trials.trial_answers(trial.id)))
     kept = trials.trial_answers(trial.id)[0]
     assert kept.problem == "" and kept.shown == "champion"
@@ -440,7 +441,7 @@ def test_a_candidate_on_trial_answers_unheard_then_aloud_and_goes_when_its_trial
     trials.move_trial(trial.id, state="ended")
     within(30, lambda: diagnosed() == champion)
     assert trials.trial_answers(trial.id)[-1].shown == "candidate"
-    within(60, lambda: not any("reasoner-candidate" in " ".join(one.cmdline()) for one in below(recursive=True)))
+    within(60, lambda: not titled(settings, "ray::ServeReplica:reasoner-candidate"))
 
 
 def card(port: int | None) -> dict[str, Any]:
