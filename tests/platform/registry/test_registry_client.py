@@ -17,9 +17,6 @@ ASK = (
 def test_many_processes_that_open_a_new_registry_at_once_all_get_it(tmp_path: Path) -> None:
     together = str(time.time() + 20)  # when all have imported MLflow
     command = [sys.executable, "-c", ASK, f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}", together]
-    asking = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(5)
-    ]
+    asking = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(5)]
     said = [one.communicate(timeout=180) for one in asking]
     assert [out.strip() for out, _ in said] == ["0"] * 5, [err[-500:] for _, err in said]
