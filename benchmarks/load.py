@@ -12,10 +12,8 @@ import asyncio
 import itertools
 import json
 import os
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +27,7 @@ import psutil
 
 from benchmarks.entry import entry
 from benchmarks.instant import InstantEngine, instant_settings
+from benchmarks.ports import free_ports
 from chordae.deployments import supervisor
 from chordae.deployments.expert import Expert
 from chordae.platform.ledger import Ledger
@@ -61,7 +60,7 @@ class InstantExpert(Expert):
 
 
 def _run(folder: Path, clients: int, questions: int, warm_up: int) -> list[dict[str, Any]]:
-    ports = iter(_free_ports(5))
+    ports = iter(free_ports(5))
     gateway = {"port": next(ports), "internal_port": next(ports)}
     settings = instant_settings(folder, PLACES, ports, gateway=gateway, orchestrator={"language": "ecg"})
     os.environ.update(supervisor._SERVING)
@@ -180,16 +179,3 @@ def _memory() -> dict[str, int]:
                 found[one] += process.memory_full_info().uss
     assert all(found[one] for one in WATCHED), "no replica found"
     return dict(found)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        print(json.dumps(_run(Path(directory), *map(int, sys.argv[1:]))))

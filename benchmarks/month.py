@@ -105,7 +105,7 @@ def lines_of(found: ModelHistory, settings: Settings, hospitals: Hospitals) -> l
         line: dict[str, Any] = {"round": one.id, "seconds": round((one.changed_at - one.begun_at).total_seconds())}
         line |= {"used": found.used.get(one.id, {}), "outcome": one.outcome, "training": training_of(one)}
         try:
-            labels = read_labels(place_of(settings.data_dir, found.model, one.id).model)
+            labels = read_labels(place_of(settings.data_dir, one).model)
         except BadInput:  # a round that made no weights left no labels
             labels = []
         known = [label for label in labels if label.category is not None]

@@ -49,7 +49,7 @@ def learn_feedback(
     by: Annotated[str | None, typer.Option(help="Who says so; default: who is logged in.")] = None,
     config: Config = LAPTOP,
 ) -> None:
-    """Say what a study shows. It becomes a sentinel: what candidates are judged by, never learned from unlabelled."""
+    """Say what a study shows. Its CMR record becomes a sentinel: it judges candidates, none learns from it."""
     from chordae.platform.diagnosis.category import CATEGORIES, category_of
     from chordae.platform.errors import BadInput
     from chordae.platform.ledger_gate import GateLedger
@@ -57,8 +57,11 @@ def learn_feedback(
     known = category_of(category)
     if known is None:
         raise BadInput(f"{category!r} is none of the categories", f"use one of: {', '.join(CATEGORIES)}")
-    GateLedger(load_settings(config).ledger_url).give_feedback(study, known, by or getpass.getuser())
+    ledger = GateLedger(load_settings(config).ledger_url)
+    ledger.give_feedback(study, known, by or getpass.getuser())
     out.print(f"{study} shows {known}", markup=False)
+    if not ledger.has_record(study):
+        out.print("there is no record of it in the ledger: it judges a candidate that was on trial with it, no other")
 
 
 @learn.command("pcrl")
@@ -138,3 +141,15 @@ def learn_decide(
 
     said = decide_by_person(load_settings(config), name, version, decision, getpass.getuser(), reason)
     out.print(said, markup=False)
+
+
+@learn.command("abandon")
+def learn_abandon(
+    name: Annotated[str, typer.Argument(help="The model's name, as `chordae models list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Kept in the ledger.")] = "",
+    config: Config = LAPTOP,
+) -> None:
+    """End the open round without a decision, where it cannot go on or shall not; the next one takes other records."""
+    from chordae.learning.loop.person import abandon_round
+
+    out.print(abandon_round(load_settings(config), name, getpass.getuser(), reason), markup=False)

@@ -31,7 +31,7 @@ SHORTER = {
     "round_steps": 2,
     "answers": 4,
     "batch": 16,
-    "group": 4,
+    "group": 2,
     "warmup": 1,
     "save_every": 2,
     "most_sentinels": 6,
@@ -122,6 +122,7 @@ def demo_config(config: Path) -> Path:
 def learn_from_a_late_site(settings: Settings, tell: Callable[[str], None]) -> Learned:
     """One round on a running platform, which is asked all the while. Raises as `run_loop` does."""
     from chordae.learning.loop.actor import run_loop
+    from chordae.learning.loop.place import place_of
     from chordae.platform.ledger_gate import GateLedger
     from chordae.platform.ledger_learning import LearningLedger
     from chordae.platform.registry.models import Models
@@ -139,7 +140,7 @@ def learn_from_a_late_site(settings: Settings, tell: Callable[[str], None]) -> L
     decisions = GateLedger(settings.ledger_url).gate_decisions(shipped.name)
     rules = {one["name"]: one for decision in decisions for one in decision.content["rules"]}
     asked = Counter("shipped" if one == shipped.digest else "learned" for one in asking.digests)
-    page = settings.data_dir / "learning" / shipped.name / f"round-{done.id:06d}" / "gate.html"
+    page = place_of(settings.data_dir, done).page
     return Learned(done.outcome or "", done.content.get("training") or {}, rules, asked, asking.failures, page)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import threading
 import time
 import zlib
@@ -399,13 +398,6 @@ def _routes(api: FastAPI, replica: Any) -> FastAPI:
     assert wanted is not None
     copied.dependency_overrides = {wanted: lambda: replica}
     return copied
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 MakePlatform = Callable[..., Platform]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from benchmarks.ports import free_port
 
 
 def programs() -> Path | None:
@@ -41,9 +42,7 @@ def postgresql_server() -> Iterator[str]:
         data = f"{folder}/data"
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
         subprocess.run([*as_other, where / "initdb", "-D", data, "-A", "trust", "-N"], check=True, **quiet)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         options = f"-k {folder} -p {port} -c listen_addresses= -c fsync=off"
         control = [*as_other, where / "pg_ctl", "-D", data, "-w"]
         subprocess.run([*control, "-o", options, "-l", f"{folder}/log", "start"], check=True, **quiet)

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import Result
-from fakes import BLIND, GROUNDED, Platform, crashing, free_port, hallucinating, make_settings
+from fakes import BLIND, GROUNDED, Platform, crashing, hallucinating, make_settings
 from typer.testing import CliRunner
 
+from benchmarks.ports import free_port
 from chordae.cli import app
 from chordae.platform.probing import DISCLAIMER
 from chordae.platform.settings import Settings, knobs

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from fakes import free_port
 from reasoners import RECORD, UNFAITHFUL, FakeReasonerEngine, ReasonerPlatform, with_reasoner
 from typer.testing import CliRunner
 
+from benchmarks.ports import free_port
 from chordae.cli import app
 from chordae.platform.settings import Settings
 

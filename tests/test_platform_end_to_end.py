@@ -3,7 +3,6 @@
 import base64
 import json
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 from benchmarks.perturbed import perturbed
+from benchmarks.ports import free_ports
 from chordae.learning.checkpoint import add_probes
 from chordae.platform.ledger_promotions import PromotionLedger
 from chordae.platform.ledger_trials import TrialsLedger
@@ -40,16 +40,6 @@ RECORD = Path("configs/records/example.json")
 def chordae(*arguments: str, config: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "chordae.cli", *arguments, "--config", str(config)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import re
 from chordae.cohort import findings
 from chordae.cohort.record_cases import NO_CONTRAST
 from chordae.platform.diagnosis.category import Language
+from chordae.platform.diagnosis.examine import examine
 from chordae.platform.diagnosis.record import CmrRecord
 
 HEADS: dict[str, str] = {
@@ -72,8 +73,11 @@ _TAILS = (
 
 
 def record_in(record: CmrRecord, language: Language) -> CmrRecord:
-    """The record of a simulated patient, described in that language; parameters and numbers stay."""
-    if language == "en":
+    """The record of a simulated patient, described in that language; parameters and numbers stay.
+
+    One that is described in Chinese already, as a hospital's is, stays as it is.
+    """
+    if language == "en" or examine(record).language == "zh":
         return record
     lines = tuple(one.model_copy(update={"text": _translated(one.text)}) for one in record.description)
     return record.model_copy(update={"description": lines})

@@ -57,10 +57,21 @@ class Asked:
 
     def prompt_of(self, record: CmrRecord) -> list[int]:
         """The same of any record."""
-        ids = prompt_ids(self.tokenizer, messages(record_in(record, self.language), self.language))
+        ids = self._ids(record)
         if len(ids) > self.limit:
             raise BadSettings(f"a prompt has {len(ids)} tokens, more than {self.limit}", "raise prompt_tokens")
         return ids
+
+    def fits(self, record: CmrRecord) -> bool:
+        """Whether its prompt is not too long."""
+        return len(self._ids(record)) <= self.limit
+
+    def told(self, record: CmrRecord) -> CmrRecord:
+        """The record as the prompt has it."""
+        return record_in(record, self.language)
+
+    def _ids(self, record: CmrRecord) -> list[int]:
+        return prompt_ids(self.tokenizer, messages(self.told(record), self.language))
 
     def sampling(self, config: ReasonerRun) -> Sampling:
         """How answers are drawn: never a picture's tokens."""
@@ -76,7 +87,7 @@ class Asked:
         for place, example in enumerate(examples):
             said = list(answers[place * copies : (place + 1) * copies])
             category = self.categories[example]
-            record = record_in(self.records[example], self.language)
+            record = self.told(self.records[example])
             worth = [reward(self.text(answer.ids), category, record, weights) for answer in said]
             made.append(Group(example, category, self.prompt(example), said, worth))
         return made

@@ -94,6 +94,20 @@ def case_id(case: Case) -> str:
     return f"{case.site} {case.patient}"
 
 
+def held_apart(*kinds: Sequence[Path]) -> None:
+    """See that datasets of different kinds (trained on, judged by, calibrated on) share no patient.
+
+    Raises:
+        BadInput: they do, or one cannot be read.
+    """
+    read = [{case_id(case) for case in open_cases(datasets)} for datasets in kinds]
+    for place, (some, datasets) in enumerate(zip(read, kinds, strict=True)):
+        for more, others in zip(read[place + 1 :], kinds[place + 1 :], strict=True):
+            if shared := len(some & more):
+                first, second = (", ".join(one.name for one in each) for each in (datasets, others))
+                raise BadInput(f"{first} and {second} share {shared} patients", "use disjoint datasets")
+
+
 def refuse_shared(cases: Sequence[Case], others: Sequence[Case]) -> None:
     """See that no patient to be trained on is among those held out or assessed.
 

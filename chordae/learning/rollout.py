@@ -20,7 +20,7 @@ from chordae.learning.batches import vision_tokens
 from chordae.learning.media_cache import Seen
 from chordae.learning.nano import IMAGE_PAD, SYSTEM_PROMPTS, VIDEO_PAD, VISION_END, VISION_START, prompt_text
 from chordae.learning.studies import Studies
-from chordae.platform.errors import BadSettings
+from chordae.platform.errors import BadSettings, LearningHalted
 from chordae.platform.schemas import KIND_OF, Modality
 from chordae.platform.torch_libs import mend_torchvision
 
@@ -143,6 +143,9 @@ def sample_answers(
         copies: answers a prompt.
         sampling: how.
         generator: decides every token, on the model's device.
+
+    Raises:
+        LearningHalted: its probabilities are no numbers.
     """
     cache = DynamicCache(config=model.config)
     output = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -155,6 +158,8 @@ def sample_answers(
     running = torch.ones(len(logits), dtype=torch.bool, device=attention.device)
     for step in range(sampling.limit):
         logprobs = (logits.float() / sampling.temperature).log_softmax(-1)
+        if not torch.isfinite(logprobs).any(-1).all():
+            raise LearningHalted("the model's probabilities are no numbers any more", "lower learning_rate")
         drawn = torch.multinomial(logprobs.exp().index_fill(1, never, 0), 1, generator=generator)
         for row in running.nonzero()[:, 0].tolist():
             answers[row].ids.append(int(drawn[row, 0]))

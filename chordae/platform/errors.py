@@ -99,7 +99,7 @@ class NotPromotable(BadInput):
     code = "not_promotable"
 
 
-class PromotionUnderWay(BadInput):
+class PromotionUnderWay(ChordaeError):
     """Another promotion of the same model has begun and not ended."""
 
     status = 409
@@ -151,7 +151,13 @@ class LearningHalted(ChordaeError):
     code = "learning_halted"
 
 
-class RoundUnderWay(BadInput):
+class ChampionChanged(NotPromotable):
+    """A version was compared with one that is champion no more."""
+
+    code = "champion_changed"
+
+
+class RoundUnderWay(ChordaeError):
     """Another round of learning of the same model has begun and not ended."""
 
     status = 409

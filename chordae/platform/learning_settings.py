@@ -16,7 +16,7 @@ class GateSettings(Noun):
     least_sentinels: int = Field(100, ge=1, description="Fewer decide nothing")
     least_per_class: int = Field(10, ge=1, description="Fewer of a class say nothing of it; the gate holds")
     least_per_site: int = Field(10, ge=1, description="The same of a site")
-    least_mirage_questions: int = Field(30, ge=1, description="Fewer say nothing of mirages")
+    least_mirage_questions: int = Field(30, ge=1, le=40, description="Fewer say nothing of mirages")
     accuracy_drop: float = Field(0.02, ge=0, le=1, description="That is borne where it may be chance")
     recall_drop: float = Field(0.10, ge=0, le=1, description="Of a class, likewise")
     site_drop: float = Field(0.10, ge=0, le=1, description="Of a site's accuracy, likewise")

@@ -139,6 +139,12 @@ class GateLedger(Ledger):
             session.flush()
             return row.id
 
+    def has_record(self, study: str) -> bool:
+        """Whether the ledger holds the CMR record of that id, so that a label of it judges candidates."""
+        with self._transaction() as session:
+            sent = session.get(SentStudyRow, study)
+            return session.get(RecordRow, study) is not None or (sent is not None and sent.record is not None)
+
     def feedback(self) -> list[Feedback]:
         """The latest word on each study that has any, in the order in which they were given."""
         latest: dict[str, Feedback] = {}

@@ -15,13 +15,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from chordae.platform.errors import RoundUnderWay
-from chordae.platform.ledger import Base, Ledger, Utc, _changed
+from chordae.platform.ledger import Base, Ledger, SentStudyRow, Utc, _changed
 from chordae.platform.ledger_gate import FeedbackRow
 from chordae.platform.ledger_records import ProspectiveRecord, RecordRow
 
 Stage = Literal["collected", "trained", "evaluated", "registered", "shadowed", "decided", "ended"]
 """What a round has done last; `ended` may follow any."""
 STAGES: tuple[Stage, ...] = ("collected", "trained", "evaluated", "registered", "shadowed", "decided", "ended")
+SENT = "sent to the API"
+"""The site of records that came with a question."""
 OPEN = text("stage != 'ended'")
 
 
@@ -77,7 +79,7 @@ class LearningLedger(Ledger):
     """
 
     def waiting(self, model: str) -> dict[str, int]:
-        """By site, how many records no round of that model has, and no clinician has labelled."""
+        """By site, how many records no round of that model has, of patients of whom no clinician has labelled any."""
         query = _free(model).with_only_columns(RecordRow.site, func.count()).group_by(RecordRow.site)
         with self._transaction() as session:
             return {site: count for site, count in session.execute(query)}  # noqa: C416 - rows are no pairs for mypy
@@ -111,17 +113,22 @@ class LearningLedger(Ledger):
             return [ProspectiveRecord(row.id, row.site, row.patient, row.content) for row in rows]
 
     def labelled(self, learning_round: int) -> list[tuple[ProspectiveRecord, str]]:
-        """Records that clinicians have labelled since, each with the latest category given.
+        """Records that clinicians have labelled since, each with the latest category given; also those sent to the API.
 
-        Those of that round are not among them: its candidate has learned from them, its champion has not.
+        Those of that round are not among them, nor others of its patients: its candidate has learned from them, its
+        champion has not.
         """
-        own = select(LearnedRecordRow.record).where(LearnedRecordRow.round == learning_round)
+        own = select(RecordRow).join(LearnedRecordRow).where(LearnedRecordRow.round == learning_round).subquery()
         query = select(RecordRow, FeedbackRow.category).join(FeedbackRow, FeedbackRow.study == RecordRow.id)
-        query = query.where(RecordRow.id.not_in(own))
+        query = query.where(RecordRow.id.not_in(select(own.c.id)), ~_patient_among(own))
+        sent = select(SentStudyRow, FeedbackRow.category).join(FeedbackRow, FeedbackRow.study == SentStudyRow.id)
+        last = (FeedbackRow.given_at, FeedbackRow.id)
         found: dict[str, tuple[ProspectiveRecord, str]] = {}
         with self._transaction() as session:
-            for row, category in session.execute(query.order_by(FeedbackRow.given_at, FeedbackRow.id)):
+            for row, category in session.execute(query.order_by(*last)):
                 found[row.id] = (ProspectiveRecord(row.id, row.site, row.patient, row.content), category)
+            for study, category in session.execute(sent.where(SentStudyRow.record.is_not(None)).order_by(*last)):
+                found[study.id] = (ProspectiveRecord(study.id, SENT, None, study.record or {}), category)
         return [found[name] for name in sorted(found)]
 
     def advance(self, found: LearningRound, stage: Stage, content: dict[str, Any]) -> LearningRound:
@@ -160,8 +167,17 @@ class LearningLedger(Ledger):
 
 
 def _free(model: str) -> Any:
+    """Records to learn from: none that a round has, none of a patient whose record judges candidates."""
     taken = select(LearnedRecordRow.record).where(LearnedRecordRow.model == model)
-    return select(RecordRow).where(RecordRow.id.not_in(taken), RecordRow.id.not_in(select(FeedbackRow.study)))
+    judges = select(RecordRow).join(FeedbackRow, FeedbackRow.study == RecordRow.id).subquery()
+    free = select(RecordRow).where(RecordRow.id.not_in(taken), RecordRow.id.not_in(select(judges.c.id)))
+    return free.where(~_patient_among(judges))
+
+
+def _patient_among(records: Any) -> Any:
+    """Whether a record's patient has one of these, too; of a record without a patient nobody knows."""
+    same = (records.c.site == RecordRow.site) & (records.c.patient == RecordRow.patient)
+    return select(records.c.id).where(same).exists()
 
 
 def _row(session: Session, number: int) -> LearningRoundRow:

@@ -194,8 +194,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings
     expert["replicas"] = {"num_cpus": 0, "drain_timeout_s": 30}
     settings = make_settings(tmp_path, tmp_path, experts={"ecg": expert}, swap={"poll_s": 0.2})
     promoted(settings, 1)
-    this = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(this)
+    ours = [sys.modules[name] for name in (__name__, "versions", "fakes")]  # Ray's workers do not find tests' modules
+    for one in ours:
+        cloudpickle.register_pickle_by_value(one)
     start_ray(ClusterSettings(num_cpus=2, object_store_bytes=128 * 1024**2))
     try:
         monkeypatch.setattr(app, "expert", functools.partial(app.expert, deployment=serve.deployment(StandIn)))
@@ -205,7 +206,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings
     finally:
         serve.shutdown()
         ray.shutdown()
-        cloudpickle.unregister_pickle_by_value(this)
+        for one in ours:
+            cloudpickle.unregister_pickle_by_value(one)
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ from typing import Any
 
 import psutil
 import pytest
-from fakes import MakePlatform, free_port, make_settings
+from fakes import MakePlatform, make_settings
 
+from benchmarks.ports import free_port
 from chordae.deployments import supervisor
 from chordae.platform.errors import BadSettings, ChordaeError
 from chordae.platform.settings import Settings

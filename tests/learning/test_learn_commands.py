@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from chordae.cli import app
+from chordae.learning.loop.place import alone
+from chordae.platform.ledger_gate import GateLedger
 from chordae.platform.ledger_learning import LearningLedger
 from chordae.platform.ledger_trials import TrialAnswer, TrialsLedger
 from chordae.platform.settings import load_settings
@@ -52,6 +54,26 @@ def test_a_record_is_offered_once_refused_with_its_reason_and_labelled_by_its_id
     assert (kept.id, kept.site, category) == (record, "north", "dilated cardiomyopathy")
     assert "Muster" not in json.dumps(kept.content)
     assert kept.patient is not None
+
+
+def test_a_label_of_what_has_no_record_is_kept_and_what_it_is_good_for_is_said(config: Path) -> None:
+    GateLedger(load_settings(config).ledger_url).keep_diagnosis("d1", {})
+    assert "no record of it" in learn(config, "feedback", "d1", "normal")
+
+
+def test_a_round_that_shall_not_go_on_is_abandoned_with_its_trial(config: Path) -> None:
+    settings = load_settings(config)
+    ledger, trials = LearningLedger(settings.ledger_url), TrialsLedger(settings.ledger_url)
+    begun = ledger.begin_round("cmr-r-nano", 9)
+    trials.begin_trial("cmr-r-nano", "2", "a" * 64)
+    with alone(settings.data_dir, "cmr-r-nano"):
+        shown = CliRunner().invoke(app, ["learn", "abandon", "cmr-r-nano", "--config", str(config)])
+        assert shown.exit_code == 1 and "another loop works on a round" in " ".join(shown.stderr.split())
+    assert f"round {begun.id}" in learn(config, "abandon", "cmr-r-nano", "--reason", "poisoned")
+    assert ledger.open_round("cmr-r-nano") is None and trials.open_trial("cmr-r-nano") is None
+    assert str(ledger.rounds("cmr-r-nano")[0].outcome).endswith(": poisoned")
+    shown = CliRunner().invoke(app, ["learn", "abandon", "cmr-r-nano", "--config", str(config)])
+    assert shown.exit_code == 2 and "no round of cmr-r-nano is open" in shown.stderr
 
 
 def test_a_trial_under_way_is_told(config: Path) -> None:

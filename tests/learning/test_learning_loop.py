@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -17,9 +18,11 @@ import yaml
 from chordae.cohort.dataset import write_rows
 from chordae.cohort.record_cases import CASES, Reading, draw_case
 from chordae.cohort.sites import load_site
+from chordae.learning.loop.actor import Learner
 from chordae.learning.loop.person import decide_by_person
+from chordae.learning.loop.place import Place, place_of, read_recipe, write_recipe
 from chordae.learning.loop.stages import LearningLoop
-from chordae.platform.errors import BadInput, NotPromotable
+from chordae.platform.errors import BadInput, ChordaeError, NotPromotable
 from chordae.platform.ledger_gate import GateLedger
 from chordae.platform.ledger_learning import LearningLedger
 from chordae.platform.ledger_records import ProspectiveRecord, RecordsLedger
@@ -34,14 +37,14 @@ RECIPE = {
     "version": "0",
     "start": "the round's",
     "unlabelled": ["the round's"],
-    "most_sentinels": 4,
+    "most_sentinels": 6,
     "rounds": 1,
     "round_steps": 2,
     "answers": 4,
     "wordings": 2,
     "rewards": {"longest": 200, "faithful": 1},
     "engine": ENGINE | {"max_model_len": 1408, "max_num_seqs": 32, "kv_cache_bytes": 2**27},
-    "batch": 8,
+    "batch": 16,
     "group": 4,
     "prompt_tokens": 1024,
     "answer_tokens": 384,
@@ -159,10 +162,10 @@ def test_whatever_is_killed_a_round_uses_every_record_once_and_ends_with_one_dec
     assert aliases == expected
     version = Models(settings.data_dir).version(MODEL, "2")
     assert Models(settings.data_dir).verify(version).lacks == ()
-    place = settings.data_dir / "learning" / MODEL / f"round-{rounds[0].id:06d}"
-    assert decisions[0].content["why"] in (place / "gate.html").read_text()
-    assert "coastal" in (place / "records" / "records.jsonl").read_text()
-    manifest = json.loads((place / "model" / "manifest.json").read_text())
+    place = place_of(settings.data_dir, rounds[0])
+    assert decisions[0].content["why"] in place.page.read_text()
+    assert "coastal" in (place.records / "records.jsonl").read_text()
+    manifest = json.loads((place.model / "manifest.json").read_text())
     assert (manifest["version"], manifest["name"]) == (f"1.{rounds[0].id}", MODEL)
     assert run(settings_file)[0] == 0, "and nothing is due any more"
     assert len(ledger.rounds(MODEL)) == 1
@@ -173,7 +176,7 @@ def test_a_round_waits_for_enough_records_and_a_schedule_ends_the_waiting(settin
     offer(settings, 5)
     loop = LearningLoop(settings, print)
     assert not loop.due()
-    assert not loop.step()
+    assert loop.step() == "idle"
     soon = settings.learning.model_copy(update={"every_h": 24.0})
     assert LearningLoop(settings.model_copy(update={"learning": soon}), print).due(), "there never was one"
     offer(settings, 6)
@@ -191,3 +194,59 @@ def test_a_persons_word_is_kept_and_one_that_cannot_be_done_is_not(settings_file
     assert "will not be promoted" in decide_by_person(settings, MODEL, "1", "hold", "anna", "wait for May")
     kept = GateLedger(settings.ledger_url).gate_decisions(MODEL)
     assert [(one.decision, one.by, one.content["reason"]) for one in kept] == [("hold", "person", "wait for May")]
+
+
+def test_sets_that_share_a_patient_stop_a_round_before_it_trains(settings_file: Path) -> None:
+    values = yaml.safe_load(settings_file.read_text())
+    values["learning"]["sentinels"] = values["learning"]["calibration"]
+    settings_file.write_text(yaml.safe_dump(values))
+    settings = load_settings(settings_file)
+    offer(settings, 6)
+    loop = LearningLoop(settings, print)
+    assert loop.step() == "done"
+    with pytest.raises(BadInput, match="share 16 patients"):
+        loop.step()
+
+
+@pytest.mark.parametrize(("records", "steps"), [(1, 4), (24, 4), (25, 5), (100, 17)])
+def test_a_round_has_steps_for_all_its_records(tmp_path: Path, records: int, steps: int) -> None:
+    """Two parts of 4 steps at least, each of 4 prompts, of which one is replayed."""
+    values = RECIPE | {"cases": ["c"], "sentinels": ["s"], "rounds": 2, "round_steps": 4}
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(values))
+    place = Place(tmp_path)
+    write_recipe(place, read_recipe(tmp_path / "base.yaml"), MODEL, "1.1", tmp_path / "champion", records)
+    made = read_recipe(place.recipe)
+    assert (made.round_steps, made.steps, made.version) == (steps, 2 * steps, "1.1")
+
+
+def test_what_fails_without_a_word_of_its_own_is_told_without_a_records_values_and_tried_again(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    learner = Learner(load_settings(settings_file), str(Path.cwd()))
+    failures = [OSError(errno.ENOSPC, "No space left on device"), ValueError("LV EF 31 of Muster")]
+
+    def fails(_: LearningLoop) -> str:
+        raise failures.pop(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LearningLoop, "step", fails)
+        told = [learner.step() for _ in range(2)]
+    assert [became for became, _, _ in told] == ["waits", "waits"]
+    assert ["No space left" in str(wrong) or "ValueError" in str(wrong) for *_, wrong in told] == [True, True]
+    assert "Muster" not in caplog.text + str(told) and "in fails" in caplog.text
+    assert learner.step() == ("idle", [], None)
+
+
+def test_a_ledger_that_is_down_when_the_loop_starts_is_waited_for(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = Learner(load_settings(settings_file), str(Path.cwd()))
+
+    def down(*_: object) -> None:
+        raise ChordaeError("the ledger does not answer", "start the database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LearningLedger, "__init__", down)
+        became, _, wrong = learner.step()
+    assert became == "waits" and "does not answer" in str(wrong)
+    assert learner.step()[0] == "idle"

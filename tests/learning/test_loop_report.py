@@ -60,9 +60,7 @@ def decision(seed: int = 3) -> GateDecision:
             Outcome(case=f"case-{at}", truth="normal", site=SITES[at % 3], right=bool(hit), confidence=0.8)
             for at, hit in enumerate(rng.random(90) < share)
         )
-        return Measured(
-            version=version, outcomes=outcomes, mirages=0, mirage_questions=90, latency_s={"p50": 1.0, "p90": 2.0}
-        )
+        return Measured(version=version, outcomes=outcomes, mirages=0, mirage_questions=90, seconds=(1.0, 2.0))
 
     return decide(Trial(model=MODEL, champion=measured("1", 0.7), candidate=measured("2", 0.8)), GateSettings())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from benchmarks.perturbed import perturbed
 from chordae.learning.checkpoint import add_probes
 from chordae.learning.gate.measured import Measured, Outcome, Trial
 from chordae.learning.loop.person import decide_by_person
-from chordae.learning.loop.place import place_of
+from chordae.learning.loop.place import alone, place_of
 from chordae.learning.loop.stages import LearningLoop
+from chordae.platform.errors import RoundUnderWay
 from chordae.platform.ledger_gate import GateLedger
 from chordae.platform.ledger_learning import LearningLedger
 from chordae.platform.ledger_records import ProspectiveRecord, RecordsLedger
@@ -43,7 +45,7 @@ class Round:
         self.ledger, self.trials = LearningLedger(self.settings.ledger_url), TrialsLedger(self.settings.ledger_url)
         RecordsLedger(self.settings.ledger_url).take_in([ProspectiveRecord("a", "north", None, {})])
         begun = self.ledger.begin_round(MODEL, 10)
-        place = place_of(self.settings.data_dir, MODEL, begun.id)
+        place = place_of(self.settings.data_dir, begun)
         place.directory.mkdir(parents=True)
         both = [self._measured("1", 90), self._measured("candidate", right)]
         place.trial.write_text(Trial(model=MODEL, champion=both[0], candidate=both[1]).model_dump_json())
@@ -54,9 +56,7 @@ class Round:
     @staticmethod
     def _measured(version: str, right: int) -> Measured:
         seen = (Outcome(case=str(n), truth="normal", site="s", right=n < right, confidence=0.9) for n in range(100))
-        return Measured(
-            version=version, outcomes=tuple(seen), mirages=0, mirage_questions=100, latency_s={"p50": 1.0, "p90": 1.0}
-        )
+        return Measured(version=version, outcomes=tuple(seen), mirages=0, mirage_questions=100, seconds=(1.0,) * 8)
 
     def ask(self, shown: str, count: int) -> None:
         """So many questions, asked of both."""
@@ -137,6 +137,84 @@ def test_a_person_ends_a_trial(tmp_path: Path, moved: Path, decision: str) -> No
     assert "a person decided" in round_.finish()
     assert round_.models.aliases(MODEL)["champion"] == ("2" if decision == "promote" else "1")
     assert round_.state() == ("ended", None)
+
+
+def test_a_candidate_whose_champion_has_changed_meanwhile_is_held_whatever_the_gate_says(
+    tmp_path: Path, moved: Path
+) -> None:
+    """It was compared with version 1; of version 3 nothing is known."""
+    round_ = Round(tmp_path, moved, shadow_answers=0, canary_answers=0)
+    while round_.state()[0] != "decided":
+        round_.loop.step()
+    third = perturbed(moved, tmp_path / "third", seed=2)
+    assert add_probes(third)
+    number = round_.models.register(third).number
+    round_.loop._promotions.promote(MODEL, number, "anna", "urgent")
+    assert f"held: version 2 was compared with 1, but {number} is champion now" in round_.finish()
+    assert round_.models.aliases(MODEL)["champion"] == number
+
+
+def test_a_trial_beside_a_champion_that_is_none_any_more_ends(tmp_path: Path, moved: Path) -> None:
+    round_ = Round(tmp_path, moved)
+    assert round_.loop.step() == "waits"
+    third = perturbed(moved, tmp_path / "third", seed=2)
+    assert add_probes(third)
+    round_.loop._promotions.promote(MODEL, round_.models.register(third).number, "anna", "urgent")
+    assert "version 2 held" in round_.finish()
+    assert round_.state() == ("ended", None)
+
+
+def test_what_a_person_took_back_is_not_promoted_again_by_a_loop_killed_before_it_ended_the_round(
+    tmp_path: Path, moved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    round_ = Round(tmp_path, moved, shadow_answers=0, canary_answers=0)
+    while round_.state()[0] != "decided":
+        round_.loop.step()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LearningLedger, "end_round", killed)
+        with pytest.raises(KeyboardInterrupt):
+            round_.loop.step()
+    assert round_.models.aliases(MODEL)["champion"] == "2"
+    round_.loop._promotions.rollback(MODEL, "anna", "a complaint")
+    assert round_.finish() == "version 2 held: it was promoted, and taken back meanwhile"
+    assert round_.models.aliases(MODEL)["champion"] == "1"
+
+
+@pytest.mark.parametrize("killed_in", ["nominate", "promote"])
+def test_a_loop_killed_while_it_moved_aliases_finishes_that_and_goes_on(
+    tmp_path: Path, moved: Path, monkeypatch: pytest.MonkeyPatch, killed_in: str
+) -> None:
+    round_ = Round(tmp_path, moved, shadow_answers=0, canary_answers=0)
+    if killed_in == "nominate":
+        found = round_.ledger.open_round(MODEL)
+        assert found is not None
+        round_.ledger._move(found, stage="evaluated")
+        round_.models.set_alias(MODEL, "candidate", None)
+        shutil.copytree(moved, place_of(round_.settings.data_dir, found).model)
+    else:
+        while round_.state()[0] != "decided":
+            round_.loop.step()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Models, "set_alias", killed)
+        with pytest.raises(KeyboardInterrupt):
+            round_.loop.step()
+    assert "promoted" in round_.finish()
+    assert round_.models.aliases(MODEL) == {"champion": "2", "previous": "1"}
+
+
+def test_two_loops_do_not_work_on_the_same_round(tmp_path: Path, moved: Path) -> None:
+    round_ = Round(tmp_path, moved)
+    with alone(round_.settings.data_dir, MODEL), pytest.raises(RoundUnderWay, match="another loop"):
+        round_.loop.step()
+    assert round_.loop.step() == "waits"
 
 
 def test_a_loop_killed_after_its_decision_acts_on_that_and_decides_no_second_time(

@@ -13,7 +13,7 @@ from ledgers import fresh_database, postgresql_server
 
 from chordae.platform.errors import RoundUnderWay, UnknownStudy
 from chordae.platform.ledger_gate import GateLedger
-from chordae.platform.ledger_learning import LearningLedger
+from chordae.platform.ledger_learning import SENT, LearningLedger
 from chordae.platform.ledger_records import ProspectiveRecord, RecordsLedger
 
 
@@ -87,6 +87,39 @@ def test_what_a_clinician_labelled_is_a_sentinel_and_never_learned_from_unlabell
     begun = learn.begin_round("m", 9)
     assert [one.id for one in learn.records_of(begun.id)] == ["north-0000", "north-0002"]
     assert [(one.id, category) for one, category in learn.labelled(begun.id)] == [("north-0001", "amyloidosis")]
+
+
+def test_no_patient_is_learned_from_whose_record_judges_and_none_judges_who_is_learned_from(url: str) -> None:
+    """Another record of the same person says nearly the same; that of a namesake at another site does not."""
+
+    def of(site: str, patient: str | None, number: int) -> ProspectiveRecord:
+        return ProspectiveRecord(f"{site}-{patient}-{number}", site, patient, {})
+
+    bring = RecordsLedger(url)
+    bring.take_in([of("north", "p", 1), of("north", "p", 2), of("north", "q", 1), of("south", "p", 1)])
+    bring.take_in([of("north", None, 1), of("north", None, 2)])
+    gate, learn = GateLedger(url), LearningLedger(url)
+    gate.give_feedback("north-p-1", "normal", "anna")
+    gate.give_feedback("north-None-1", "normal", "anna")
+    assert learn.waiting("m") == {"north": 2, "south": 1}
+    begun = learn.begin_round("m", 9)
+    learned = [one.id for one in learn.records_of(begun.id)]
+    assert learned == ["north-None-2", "north-q-1", "south-p-1"]
+    bring.take_in([of("north", "q", 2), of("south", "q", 1)])
+    for late in ("north-q-2", "south-q-1"):
+        gate.give_feedback(late, "normal", "anna")
+    assert [one.id for one, _ in learn.labelled(begun.id)] == ["north-None-1", "north-p-1", "south-q-1"]
+
+
+def test_a_labelled_record_that_was_sent_with_a_question_is_a_sentinel_and_a_picture_alone_is_not(url: str) -> None:
+    gate, learn = GateLedger(url), LearningLedger(url)
+    gate.keep_sent("with", [], {"parameters": []})
+    gate.keep_sent("without", [])
+    gate.keep_diagnosis("diagnosis", {})
+    for study in ("with", "without", "diagnosis"):
+        gate.give_feedback(study, "normal", "anna")
+    assert [(one.id, one.site, one.content) for one, _ in learn.labelled(1)] == [("with", SENT, {"parameters": []})]
+    assert [gate.has_record(study) for study in ("with", "without", "diagnosis")] == [True, False, False]
 
 
 def test_a_label_that_comes_while_a_round_learns_from_its_record_judges_later_candidates_only(url: str) -> None:

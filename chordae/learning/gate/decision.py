@@ -8,7 +8,8 @@ from pydantic import Field
 
 from chordae.learning.gate.live import LIVE_RULES, LiveTrial
 from chordae.learning.gate.measured import Trial
-from chordae.learning.gate.rules import RULES, RuleOutcome
+from chordae.learning.gate.outcome import RuleOutcome
+from chordae.learning.gate.rules import RULES
 from chordae.platform.learning_settings import GateSettings
 from chordae.platform.noun import Noun
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from chordae.learning.gate.calibration import RESAMPLES, SEED
+from chordae.learning.gate.outcome import RuleOutcome
 from chordae.learning.gate.paired import Right
-from chordae.learning.gate.rules import RuleOutcome, strata
+from chordae.learning.gate.rules import strata
+from chordae.learning.gate.slower import not_slower
 from chordae.platform.learning_settings import GateSettings, TrialSettings
 from chordae.platform.ledger_trials import TrialAnswer
 from chordae.platform.noun import Noun
-
-Seconds = NDArray[np.float64]
 
 
 class LiveQuestion(Noun):
@@ -107,20 +105,9 @@ def relied_on(live: LiveTrial, settings: GateSettings) -> RuleOutcome:
 
 
 def latency(live: LiveTrial, settings: GateSettings) -> RuleOutcome:
-    """It is not much slower. It fails where that is beyond chance (bootstrap over questions)."""
+    """It is not much slower."""
     seconds = np.array([one.seconds for one in live.both], dtype=float).reshape(-1, 2)
-    if not len(seconds):
-        return RuleOutcome(name="live latency", passed=None, numbers={}, sentence="No question was answered by both.")
-    drawn = np.random.default_rng(SEED).integers(0, len(seconds), (RESAMPLES, len(seconds)))
-    ratios = {at: _ratio(seconds, share, drawn, settings.alpha) for at, share in (("p50", 0.5), ("p90", 0.9))}
-    worst = max(ratios, key=lambda at: ratios[at][0])
-    ratio, low = ratios[worst]
-    passed = True if ratio <= settings.slower else (False if low > settings.slower else None)
-    sentence = f"{worst} takes {ratio:.2f} times the champion's time, of {settings.slower:g} allowed."
-    numbers = {
-        f"{at} {name}": one for at, pair in ratios.items() for name, one in zip(("ratio", "low"), pair, strict=True)
-    }
-    return RuleOutcome(name="live latency", passed=passed, numbers=numbers, sentence=sentence)
+    return not_slower("live latency", seconds, settings)
 
 
 def labelled(live: LiveTrial, settings: GateSettings) -> RuleOutcome:
@@ -150,13 +137,6 @@ LIVE_RULES: tuple[LiveRule, ...] = (enough, answers, relied_on, latency, labelle
 def _pair(both: Sequence[tuple[bool, bool]]) -> dict[str, tuple[Right, Right]]:
     found = np.array(both, dtype=bool).reshape(-1, 2)
     return {"all": (found[:, 0], found[:, 1])}
-
-
-def _ratio(seconds: Seconds, share: float, drawn: NDArray[np.int64], alpha: float) -> tuple[float, float]:
-    """Candidate's quantile over the champion's, and how low chance may have it."""
-    was, now = np.quantile(seconds, share, axis=0)
-    lots = np.quantile(seconds[drawn], share, axis=1)
-    return float(now / was), float(np.quantile(lots[:, 1] / lots[:, 0], alpha))
 
 
 def _of(diagnosis: Mapping[str, object] | None, name: str) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -25,9 +24,9 @@ class Measured(Noun):
 
     version: str
     outcomes: tuple[Outcome, ...]
-    mirages: int = Field(ge=0, description="Mirages after gating")
-    mirage_questions: int = Field(ge=0, description="Answers that could have had one")
-    latency_s: Mapping[str, float] = Field(description="Seconds by quantile, for example p50 and p99")
+    mirages: int = Field(ge=0, description="Categories named where there was nothing to see, and not flagged")
+    mirage_questions: int = Field(ge=0, description="Records with nothing to see")
+    seconds: tuple[float, ...] = Field(description="That sentinels took which were asked alone, in the same order")
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -35,8 +34,8 @@ class Measured(Noun):
             raise ValueError("a sentinel is measured twice")
         if self.mirages > self.mirage_questions:
             raise ValueError("more mirages than questions")
-        if not all(0 < one < float("inf") for one in self.latency_s.values()):
-            raise ValueError("latencies are above 0 and finite")
+        if not all(0 < one < float("inf") for one in self.seconds):
+            raise ValueError("seconds are above 0 and finite")
         return self
 
 
@@ -52,6 +51,6 @@ class Trial(Noun):
         kinds = [[(one.case, one.truth, one.site) for one in some.outcomes] for some in (self.champion, self.candidate)]
         if kinds[0] != kinds[1]:
             raise ValueError("champion and candidate were not measured on the same sentinels")
-        if self.champion.latency_s.keys() != self.candidate.latency_s.keys():
-            raise ValueError("champion and candidate were not timed at the same quantiles")
+        if len(self.champion.seconds) != len(self.candidate.seconds):
+            raise ValueError("champion and candidate were not timed on the same sentinels")
         return self

@@ -8,7 +8,7 @@ from html import escape
 from matplotlib.figure import Figure
 
 from chordae.learning.gate.decision import GateDecision
-from chordae.learning.gate.rules import RuleOutcome
+from chordae.learning.gate.outcome import RuleOutcome
 from chordae.learning.html_page import Html, coloured, drawing, heading, paragraph, table, whole_page
 
 VERDICTS = {"promote": "Promote", "hold": "Hold", "rollback": "Roll back"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 from statsmodels.stats.proportion import proportion_confint
 
-from chordae.learning.gate.rules import RuleOutcome
+from chordae.learning.gate.outcome import RuleOutcome
 from chordae.learning.statistics import LEVEL
 from chordae.platform.ledger_gate import GateLedger, KeptDecision
 from chordae.platform.ledger_history import Arrival, HistoryLedger, Label

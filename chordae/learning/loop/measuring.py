@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from chordae.cohort.record_cases import Case
 from chordae.learning.diagnosis_evaluation import diagnose_all, running
 from chordae.learning.diagnosis_evaluation_report import DiagnosisOutcome
 from chordae.learning.gate.measured import Measured, Outcome, Trial
+from chordae.learning.loop.bare_records import bare_records
 from chordae.learning.reasoner_lessons import case_id
 from chordae.platform.diagnosis.category import CATEGORIES
 from chordae.platform.diagnosis.reasoning import Reasoning
@@ -24,7 +23,6 @@ from chordae.platform.weights import identify
 
 TIMED, TURNS = 16, 2
 """Sentinels, a quarter of all at most, that are asked again, one after the other, in turns of both versions."""
-QUANTILES = {"p50": 0.5, "p90": 0.9}
 
 
 def measured_trial(
@@ -43,10 +41,12 @@ def measured_trial(
 async def _measured(
     versions: Sequence[tuple[str, Path]], settings: ExpertSettings, cases: Sequence[Case]
 ) -> list[Measured]:
-    timed = cases[: min(TIMED, math.ceil(len(cases) / 4))]
     said: list[list[DiagnosisOutcome]] = []
+    mirages: list[list[bool]] = []
     seconds: list[list[float]] = [[] for _ in versions]
     async with running(versions[0][1], settings) as reasoning:
+        cases = [case for case in cases if reasoning.fits(case.record, "en")]  # no version answers the others
+        timed = cases[: min(TIMED, math.ceil(len(cases) / 4))]
         reasonings = [replace(reasoning, weights=identify(directory)) for _, directory in versions]
         for turn in range(TURNS):  # in turns: what else the machine does slows both
             for which, (_, directory) in enumerate(versions):
@@ -54,8 +54,15 @@ async def _measured(
                     await reasoning.engine.reload(directory)
                 if not turn:
                     said.append(await diagnose_all(reasonings[which], cases, "en"))
+                    mirages.append(await _mirages(reasonings[which]))
                 seconds[which] += await _seconds(reasonings[which], timed[turn::TURNS])
-    return [_of_version(*one) for one in zip(versions, said, seconds, strict=True)]
+    return [_of_version(*one) for one in zip(versions, said, mirages, seconds, strict=True)]
+
+
+async def _mirages(reasoning: Reasoning) -> list[bool]:
+    """Of each record with nothing to see, whether a category was given for it and not flagged."""
+    asked = (reasoning.diagnose(one, "en", f"bare-{place}") for place, one in enumerate(bare_records()))
+    return [one.category is not None and not one.flagged for one in await asyncio.gather(*asked)]
 
 
 async def _seconds(reasoning: Reasoning, cases: Sequence[Case]) -> list[float]:
@@ -68,17 +75,17 @@ async def _seconds(reasoning: Reasoning, cases: Sequence[Case]) -> list[float]:
     return found
 
 
-def _of_version(version: tuple[str, Path], said: Sequence[DiagnosisOutcome], seconds: Sequence[float]) -> Measured:
+def _of_version(
+    version: tuple[str, Path], said: Sequence[DiagnosisOutcome], mirages: Sequence[bool], seconds: Sequence[float]
+) -> Measured:
     number, checkpoint = version
     fitted = read_temperature(checkpoint, identify(checkpoint).digest)
-    answered = [one for one in said if one.category is not None]
     return Measured(
         version=number,
         outcomes=tuple(_outcome(one, 1.0 if fitted is None else fitted.temperature) for one in said),
-        # what the checks let through although a citation does not hold
-        mirages=sum(not one.faithful and not one.why for one in answered),
-        mirage_questions=len(answered),
-        latency_s={at: float(np.quantile(seconds, share)) for at, share in QUANTILES.items()} if seconds else {},
+        mirages=sum(mirages),
+        mirage_questions=len(mirages),
+        seconds=tuple(seconds),
     )
 
 

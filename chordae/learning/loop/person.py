@@ -1,15 +1,36 @@
-"""What a person decides about a candidate, in the gate's place or after it."""
+"""What a person decides about a candidate or a round, in the place of gate and loop or after them."""
 
 from __future__ import annotations
 
 from typing import cast, get_args
 
+from chordae.learning.loop.place import alone
 from chordae.platform.errors import BadInput
 from chordae.platform.ledger_gate import GateLedger, GateVerdict
+from chordae.platform.ledger_learning import LearningLedger
 from chordae.platform.ledger_promotions import PromotionLedger
+from chordae.platform.ledger_trials import TrialsLedger
 from chordae.platform.registry.models import Models
 from chordae.platform.registry.promotion import Promotions
 from chordae.platform.settings import Settings
+
+
+def abandon_round(settings: Settings, model: str, by: str, reason: str) -> str:
+    """End the open round of a model, and the trial of its candidate. Returns what was done.
+
+    Raises:
+        BadInput: no round is open.
+        RoundUnderWay: a loop works on it right now.
+    """
+    with alone(settings.data_dir, model):
+        ledger, trials = LearningLedger(settings.ledger_url), TrialsLedger(settings.ledger_url)
+        found = ledger.open_round(model)
+        if found is None:
+            raise BadInput(f"no round of {model} is open", "`chordae learn status` shows them")
+        if (trial := trials.open_trial(model)) is not None:
+            trials.move_trial(trial.id, state="ended")
+        ledger.end_round(found, f"abandoned by {by}" + (f": {reason}" if reason else ""))
+    return f"round {found.id} of {model} is abandoned; its records are not used again"
 
 
 def decide_by_person(settings: Settings, model: str, version: str, decision: str, by: str, reason: str) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 import yaml
@@ -10,10 +15,12 @@ import yaml
 from chordae.learning.checkpoint import manifest_of
 from chordae.learning.config import load_config
 from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.replay import shares
 from chordae.learning.pcrl.unlabelled import Unlabelled, write_unlabelled
 from chordae.platform.diagnosis.record import CmrRecord
-from chordae.platform.errors import BadSettings
+from chordae.platform.errors import BadSettings, RoundUnderWay
 from chordae.platform.files import write_atomically
+from chordae.platform.ledger_learning import LearningRound
 from chordae.platform.ledger_records import ProspectiveRecord
 
 
@@ -49,9 +56,27 @@ class Place:
         return self.directory / "gate.html"
 
 
-def place_of(data_dir: Path, model: str, number: int) -> Place:
-    """The place of round `number` of a model."""
-    return Place(data_dir.resolve() / "learning" / model / f"round-{number:06d}")
+def place_of(data_dir: Path, found: LearningRound) -> Place:
+    """The place of a round: by its number and when it began, for another ledger counts from 1 again."""
+    name = f"round-{found.id:06d}-{found.begun_at.astimezone(UTC):%Y%m%dT%H%M%S}"
+    return Place(data_dir.resolve() / "learning" / found.model / name)
+
+
+@contextmanager
+def alone(data_dir: Path, model: str) -> Iterator[None]:
+    """While nobody else works on the rounds of a model; a killed one's lock is free at once.
+
+    Raises:
+        RoundUnderWay: somebody does.
+    """
+    folder = data_dir.resolve() / "learning" / model
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RoundUnderWay(f"another loop works on a round of {model}", "one loop a model is enough") from error
+        yield
 
 
 def write_records(place: Place, records: list[ProspectiveRecord]) -> None:
@@ -62,21 +87,30 @@ def write_records(place: Place, records: list[ProspectiveRecord]) -> None:
     )
 
 
-def write_recipe(place: Place, base: Path, model: str, version: str, champion: Path) -> None:
-    """The configuration of the round: `base` with the round's own name, start and records. One that is there stays:
-    a round that goes on learns what it began to learn, whoever has become champion.
-
-    Raises:
-        BadSettings: `base` is wrong, or of another type.
+def write_recipe(place: Place, recipe: PcrlConfig, model: str, version: str, champion: Path, records: int) -> None:
+    """The configuration of the round: `recipe` with the round's own name, start and records, and as many steps as let
+    each record come up once, were all labelled. One that is there stays: a round that goes on learns what it began to
+    learn, whoever has become champion.
     """
     if place.recipe.is_file():
         return
-    recipe = load_config(base)
-    if not isinstance(recipe, PcrlConfig):
-        raise BadSettings(f"{base.name} has the type {recipe.type}", "learning.recipe is a file of type pcrl")
+    new, _ = shares(recipe.step_prompts, recipe.replay)
+    steps = max(recipe.round_steps, math.ceil(math.ceil(records / recipe.rounds) / new)) if new else recipe.round_steps
     own = {"name": model, "version": version, "start": str(champion), "unlabelled": [str(place.records)]}
-    told = recipe.model_dump(mode="json") | own
+    told = recipe.model_dump(mode="json") | own | {"round_steps": steps, "steps": 0}
     write_atomically(place.recipe, yaml.safe_dump(told, sort_keys=False).encode())
+
+
+def read_recipe(path: Path) -> PcrlConfig:
+    """What all rounds share.
+
+    Raises:
+        BadSettings: it is wrong, or of another type.
+    """
+    recipe = load_config(path)
+    if not isinstance(recipe, PcrlConfig):
+        raise BadSettings(f"{path.name} has the type {recipe.type}", "learning.recipe is a file of type pcrl")
+    return recipe
 
 
 def is_made(place: Place) -> bool:

@@ -21,11 +21,12 @@ from chordae.learning.gate.measured import Trial
 from chordae.learning.gate.page import decision_page
 from chordae.learning.launch import train
 from chordae.learning.loop.measuring import measured_trial
-from chordae.learning.loop.place import Place, is_made, place_of, write_recipe, write_records
-from chordae.learning.reasoner_lessons import open_cases
+from chordae.learning.loop.place import Place, alone, is_made, place_of, read_recipe, write_recipe, write_records
+from chordae.learning.reasoner_lessons import held_apart, open_cases
 from chordae.platform.diagnosis.category import Category
+from chordae.platform.diagnosis.reasoning import digest
 from chordae.platform.diagnosis.record import CmrRecord
-from chordae.platform.errors import BadInput, BadSettings, LearningHalted
+from chordae.platform.errors import BadInput, BadSettings, ChampionChanged, LearningHalted
 from chordae.platform.files import write_atomically
 from chordae.platform.ledger_gate import GateLedger, KeptDecision
 from chordae.platform.ledger_learning import LearningLedger, LearningRound
@@ -57,7 +58,8 @@ class LearningLoop:
         self._ledger, self._gate = LearningLedger(settings.ledger_url), GateLedger(settings.ledger_url)
         self._trials = TrialsLedger(settings.ledger_url)
         self._models = Models(settings.data_dir)
-        self._promotions = Promotions(settings.data_dir, PromotionLedger(settings.ledger_url))
+        self._history = PromotionLedger(settings.ledger_url)
+        self._promotions = Promotions(settings.data_dir, self._history)
         self._shipped = fetch_checkpoint(self._reasoner.model, self._reasoner.revision)
         self.model = read_manifest(self._shipped).name
 
@@ -65,8 +67,13 @@ class LearningLoop:
         """Do the next stage of the round, or begin one if it is time.
 
         Raises:
+            RoundUnderWay: another loop is at it.
             ChordaeError: the stage could not be done; the next call tries it again.
         """
+        with alone(self._settings.data_dir, self.model):
+            return self._step()
+
+    def _step(self) -> Step:
         found = self._ledger.open_round(self.model)
         if found is None:
             if not self.due():
@@ -82,7 +89,7 @@ class LearningLoop:
             "shadowed": self._canary,
             "decided": self._close,
         }
-        stages[found.stage](found, place_of(self._settings.data_dir, self.model, found.id))
+        stages[found.stage](found, place_of(self._settings.data_dir, found))
         after = self._ledger.open_round(self.model)
         return "waits" if after is not None and after.stage == found.stage else "done"
 
@@ -104,10 +111,14 @@ class LearningLoop:
         return self._models.version(self.model, "champion")
 
     def _train(self, found: LearningRound, place: Place) -> None:
-        champion = self.champion()
-        write_records(place, self._ledger.records_of(found.id))
+        champion, recipe = self.champion(), read_recipe(self._learning.recipe)
+        held_apart(recipe.cases, self._learning.sentinels, self._learning.calibration)
+        # one that was sent with a question may have come in, too
+        judged = {_said(record) for record, _ in self._ledger.labelled(found.id)}
+        records = [one for one in self._ledger.records_of(found.id) if _said(one) not in judged]
+        write_records(place, records)
         version = f"{champion.number}.{found.id}"
-        write_recipe(place, self._learning.recipe, self.model, version, champion.directory)
+        write_recipe(place, recipe, self.model, version, champion.directory, len(records))
         before = load_config(place.recipe).version.split(".")[0]  # who was champion when the round began to train
         if not is_made(place):
             self._tell(f"round {found.id}: training from version {before}")
@@ -134,6 +145,8 @@ class LearningLoop:
 
     def _register(self, found: LearningRound, place: Place) -> None:
         version = self._models.register(place.model)
+        self._promotions.settle(self.model)  # a nomination that this loop was killed in
+        version = self._models.version(self.model, version.number)
         if not {"candidate", "champion"} & set(version.aliases):
             self._promotions.nominate(self.model, version.number, "loop", f"round {found.id}")
         self._tell(f"round {found.id}: version {version.number} is candidate")
@@ -143,7 +156,7 @@ class LearningLoop:
         """A candidate that passes on sentinels answers what the champion is asked, unheard; any other is decided on."""
         number, wanted = str(found.content["candidate"]), self._learning.trial
         passed = decide(self._trial(found, place), self._learning.gate).decision == "promote"
-        settled, begun = self._settled(number), self._trials.open_trial(self.model)
+        settled, begun = self._settled(found), self._trials.open_trial(self.model)
         if begun is None or begun.version != number:
             if not passed or settled or not wanted.shadow_answers + wanted.canary_answers:
                 self._ledger.advance(found, "shadowed", {"trial": None})
@@ -162,7 +175,7 @@ class LearningLoop:
         kept = next((one for one in self._decisions(number) if one.by == "gate"), None)
         if kept is not None:  # before this loop was killed
             decision = GateDecision.model_validate(kept.content)
-        elif self._under_way(found, number):
+        elif self._under_way(found):
             return
         else:
             decision = decide(self._trial(found, place), self._learning.gate, self._live(found))
@@ -172,10 +185,10 @@ class LearningLoop:
         self._tell(f"round {found.id}: {decision.decision}, {decision.why}")
         self._ledger.advance(found, "decided", {"decision": decision.decision, "why": decision.why})
 
-    def _under_way(self, found: LearningRound, number: str) -> bool:
+    def _under_way(self, found: LearningRound) -> bool:
         """Whether the candidate is still to be heard by more."""
         trial = self._trials.open_trial(self.model)
-        if trial is None or trial.id != found.content["trial"] or self._settled(number):
+        if trial is None or trial.id != found.content["trial"] or self._settled(found):
             return False
         heard = self._trials.trial_counts(trial.id)["candidate"]
         return not self._asked_enough(trial, heard, self._learning.trial.canary_answers)
@@ -198,27 +211,38 @@ class LearningLoop:
         over = bool(trial.problem) or datetime.now(UTC) - trial.begun_at >= timedelta(hours=self._learning.trial.most_h)
         return over or asked >= wanted
 
-    def _settled(self, number: str) -> bool:
-        """Whether a person has decided about that version meanwhile."""
-        said = any(one.by == "person" for one in self._decisions(number))
-        return said or self._models.version(self.model, "champion").number == number
+    def _settled(self, found: LearningRound) -> bool:
+        """Whether somebody has decided about the candidate meanwhile, or made another version champion."""
+        said = any(one.by == "person" for one in self._decisions(str(found.content["candidate"])))
+        return said or self._models.version(self.model, "champion").number != found.content["champion"]
 
     def _close(self, found: LearningRound, place: Place) -> None:
         number, verdict, why = (str(found.content[name]) for name in ("candidate", "decision", "why"))
         said = [one for one in self._decisions(number) if one.by == "person"]
-        if verdict == "promote" and self._learning.promote == "person" and not said:
-            verdict, why = "hold", "a person decides, by the settings"
-        if said:
-            verdict, why = said[-1].decision, "a person decided"
-        champion = self._models.version(self.model, "champion").number
-        if champion == number:  # by a person, or by this loop before it was killed
+        self._promotions.settle(self.model)
+        if self._models.version(self.model, "champion").number == number:  # by a person, or before this loop was killed
             verdict = "promote"
+        elif said:  # and has done it: what a person took back is not done again
+            verdict = "rollback" if said[-1].decision == "rollback" else "hold"
+        elif verdict == "promote" and self._learning.promote == "person":
+            verdict, why = "hold", "a person decides, by the settings"
         elif verdict == "promote":
-            self._promotions.promote(self.model, number, "gate", f"round {found.id}: {why}")
+            verdict, why = self._promote(found, number, why)
+        why = "a person decided" if said else why
         if found.content["trial"] is not None:
             self._trials.move_trial(found.content["trial"], state="ended")
         outcomes = {"promote": "promoted", "hold": "held", "rollback": "sent back"}
         self._end(found, f"version {number} {outcomes[verdict]}: {why}")
+
+    def _promote(self, found: LearningRound, number: str, why: str) -> tuple[str, str]:
+        if any((one.kind, one.to_version) == ("promote", number) for one in self._history.promotions(self.model)):
+            return "hold", "it was promoted, and taken back meanwhile"
+        try:
+            over = str(found.content["champion"])
+            self._promotions.promote(self.model, number, "gate", f"round {found.id}: {why}", over)
+        except ChampionChanged as error:
+            return "hold", error.problem
+        return "promote", why
 
     def _end(self, found: LearningRound, outcome: str) -> None:
         self._ledger.end_round(found, outcome)
@@ -229,8 +253,15 @@ class LearningLoop:
 
     def _sentinels(self, learning_round: int) -> list[Case]:
         most = self._learning.most_sentinels
-        late = [_case(record, cast(Category, category)) for record, category in self._ledger.labelled(learning_round)]
+        learned = {_said(record) for record in self._ledger.records_of(learning_round)}
+        labelled = [pair for pair in self._ledger.labelled(learning_round) if _said(pair[0]) not in learned]
+        late = [_case(record, cast(Category, category)) for record, category in labelled]
         return [*chosen(open_cases(self._learning.sentinels), most), *chosen(late, most)]
+
+
+def _said(record: ProspectiveRecord) -> str:
+    """What a record says, as a hash: whoever brought it."""
+    return digest(CmrRecord.model_validate(record.content))
 
 
 def _case(record: ProspectiveRecord, category: Category) -> Case:

@@ -15,7 +15,9 @@ from chordae.learning.pcrl.uncertainty import VotingAnswer, uncertainty
 from chordae.learning.pcrl.vote import Vote, vote
 from chordae.platform.noun import Noun
 
-Why = Literal["no winner", "low margin", "rephrasing disagrees", "unfaithful chains", "unlike the training records"]
+Why = Literal[
+    "no winner", "low margin", "rephrasing disagrees", "unfaithful chains", "unlike the training records", "too long"
+]
 
 
 class AbstentionSettings(Noun):

@@ -7,6 +7,7 @@ model is stopped in at most `alpha` of rounds for each figure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal, Self
 
@@ -28,7 +29,6 @@ class BrakeSettings(Noun):
     pseudo_label_drop: float = Field(0.05, ge=0, le=1, description="Of the pseudo-labels' accuracy on sentinels.")
     entropy_change: float = Field(0.5, gt=0, description="Of the mean entropy either way, as a share of the start's.")
     prior_drift: float = Field(0.15, ge=0, le=1, description="Total variation of the categories that are answered.")
-    looks: int = Field(20, ge=1, description="How often a round is looked at.")
     alpha: float = Field(0.05, gt=0, lt=1, description="Chance a figure that an unchanged model is stopped in a round.")
 
 
@@ -59,20 +59,25 @@ class Halt(Noun):
     p: float = Field(description="Chance of a move like this without any change")
 
 
-def brake(start: RoundFigures, now: RoundFigures, settings: BrakeSettings) -> Halt | None:
-    """The first figure that has moved too far, or none.
+def brake(start: RoundFigures, now: RoundFigures, settings: BrakeSettings, looks: int) -> Halt | None:
+    """The first figure that has moved too far, or none; `looks`: how often a round is held against its start.
 
     Accuracies are compared on the sentinels that both moments have, one-sided by the exact McNemar test; entropies by
     Welch's test; priors by the total variation of as many draws of the pooled prior. Figures that only one of both
     moments has are not compared.
     """
-    level = settings.alpha / settings.looks
+    level = settings.alpha / looks
     return (
         _dropped("sentinel accuracy", start.sentinels, now.sentinels, settings.sentinel_drop, level)
         or _dropped("pseudo-label accuracy", start.pseudo_labels, now.pseudo_labels, settings.pseudo_label_drop, level)
         or _entropy(start, now, settings.entropy_change, level)
         or _prior(start.prior, now.prior, settings.prior_drift, level)
     )
+
+
+def least_sentinels(settings: BrakeSettings, looks: int) -> int:
+    """Of so many, answered right at the start, the loss of all is hardly chance; of fewer it may be."""
+    return math.floor(math.log2(looks / settings.alpha)) + 1
 
 
 def total_variation(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

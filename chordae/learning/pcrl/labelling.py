@@ -31,7 +31,7 @@ class Labelled:
 
     labels: tuple[PseudoLabel, ...]
     answers: tuple[tuple[VotingAnswer, ...], ...]
-    """Of each record, in the order of the labels."""
+    """Of each record that was asked about."""
 
 
 class Labeller:
@@ -42,10 +42,11 @@ class Labeller:
 
     def label(self, examples: Sequence[str], rollouts: Rollouts, generator: torch.Generator) -> Labelled:
         """The pseudo-labels of these records, each from `config.answers` answers."""
-        records = [self.asked.records[one] for one in examples]
+        fitting = [one for one in examples if self.asked.fits(self.asked.records[one])]
+        records = [self.asked.records[one] for one in fitting]
         answers = self._answers(records, rollouts, generator)
-        labels = []
-        for example, record, those in zip(examples, records, answers, strict=True):
+        labels = [too_long(one) for one in examples if one not in fitting]
+        for example, record, those in zip(fitting, records, answers, strict=True):
             if self.config.labels == "weighted":
                 unlike = self.detector.unlike(record)
                 labels.append(pseudo_label(example, those, self.config.abstention, unlike_training=unlike))
@@ -69,10 +70,15 @@ class Labeller:
 
     def _read(self, answer: Sampled, record: CmrRecord, wording: int) -> VotingAnswer:
         chain = parse(self.asked.text(answer.ids))
-        faithful = not chain.problems and check(chain, record).faithful
+        faithful = not chain.problems and check(chain, self.asked.told(record)).faithful
         return VotingAnswer(
             category=chain.category, logprobs=tuple(answer.logprobs), wording=wording, faithful=faithful
         )
+
+
+def too_long(case: str) -> PseudoLabel:
+    """Of a record that is longer than a prompt may be: nobody is asked about it."""
+    return PseudoLabel(case=case, category=None, why=("too long",), margin=0.0, uncertainty=1.0, votes={})
 
 
 def most_voted(case: str, categories: Sequence[str | None]) -> PseudoLabel:

@@ -15,21 +15,33 @@ import numpy as np
 T = TypeVar("T")
 
 
-def with_replay(cases: Sequence[T], labelled: Sequence[T], share: float, seed: int, step: int) -> list[T]:
-    """A step's prompts: as many as `cases`, of which `share` (rounded half up) are labelled ones instead.
-
-    Labelled cases come in a shuffled order that goes on from step to step, so that each is replayed about equally
-    often. Which cases give way, and the order, depend on seed and step alone: a resumed run replays the same.
+def shares(places: int, share: float) -> tuple[int, int]:
+    """Of a step's places, how many new and how many labelled cases have (`share`, rounded half up).
 
     Raises:
-        ValueError: a share outside 0 to 1, a step below 0, or no labelled cases for the share.
+        ValueError: a share outside 0 to 1.
+    """
+    labelled = _count(places, share)
+    return places - labelled, labelled
+
+
+def with_replay(new: Sequence[T], labelled: Sequence[T], count: int, seed: int, step: int) -> list[T]:
+    """A step's prompts: the new cases in their order, and `count` labelled ones between them.
+
+    Labelled cases come in a shuffled order that goes on from step to step, so that each is replayed about equally
+    often. Which they are, and where, depends on seed and step alone: a resumed run replays the same.
+
+    Raises:
+        ValueError: a step below 0, or no labelled cases to be replayed.
     """
     if step < 0:
         raise ValueError("steps count from 0")
-    count = _count(len(cases), share)
     if count and not labelled:
-        raise ValueError("a share of labelled cases, but there are none")
-    return _placed(cases, in_turns(labelled, step * count, count, seed), np.random.default_rng((seed, 1, step)))
+        raise ValueError("labelled cases are to be replayed, but there are none")
+    total = len(new) + count
+    places = set(np.random.default_rng((seed, 1, step)).permutation(total)[:count].tolist())
+    own, replayed = iter(new), iter(in_turns(labelled, step * count, count, seed))
+    return [next(replayed if place in places else own) for place in range(total)]
 
 
 def in_turns(items: Sequence[T], first: int, count: int, seed: int) -> list[T]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,11 +20,11 @@ from chordae.learning.diagnosis_evaluation import chosen
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
 from chordae.learning.pcrl.abstention import PseudoLabel
-from chordae.learning.pcrl.brakes import RoundFigures, brake
+from chordae.learning.pcrl.brakes import RoundFigures, brake, least_sentinels
 from chordae.learning.pcrl.config import PcrlConfig
 from chordae.learning.pcrl.labelling import Labelled, Labeller
 from chordae.learning.pcrl.ood import fit, parameters
-from chordae.learning.pcrl.replay import in_turns, with_replay
+from chordae.learning.pcrl.replay import in_turns, shares, with_replay
 from chordae.learning.pcrl.rewards import case_weights, weighted_advantages
 from chordae.learning.pcrl.state import PcrlState, write_labels
 from chordae.learning.pcrl.uncertainty import sequence_entropy
@@ -36,7 +37,7 @@ from chordae.learning.sft import summary
 from chordae.learning.sharding import whole_model
 from chordae.platform.diagnosis.category import Category
 from chordae.platform.diagnosis.parsing import parse
-from chordae.platform.errors import BadInput, LearningHalted
+from chordae.platform.errors import BadInput, BadSettings, LearningHalted
 
 VOTERS, WATCH = 2**30, 2**30 + 1
 """Streams of random numbers of a step, beside those of the answers that are trained on."""
@@ -80,6 +81,7 @@ def make_trainer(model: Any, tokenizer: Any, config: PcrlConfig, state: PcrlStat
 
     Raises:
         BadInput: a record or case that is there twice, or too few cases to tell what records are like.
+        BadSettings: too few sentinels for a brake.
     """
     replayed = Cases(config.cases, tokenizer, config.prompts, config.prompt_tokens)
     unlabelled = {name: one.record for name, one in read_unlabelled(config.unlabelled).items()}
@@ -89,6 +91,9 @@ def make_trainer(model: Any, tokenizer: Any, config: PcrlConfig, state: PcrlStat
     asked.categories = dict(replayed.categories)
     sentinels = Cases(config.sentinels, tokenizer, config.prompts, config.prompt_tokens)
     watched = [case_id(case) for case in chosen(open_cases(config.sentinels), config.most_sentinels)]
+    if config.brakes is not None and len(watched) < (least := least_sentinels(config.brakes, config.rounds)):
+        problem = f"{len(watched)} sentinels are watched: were all lost, it might still be chance"
+        raise BadSettings(problem, f"watch {least} at least (most_sentinels), or set brakes to null")
     parts = parts_of(sorted(unlabelled), config.rounds, config.seed)
     return PcrlTrainer(
         asked, sentinels, watched, parts, state, config, **trainer_options(model, tokenizer, config, work)
@@ -126,18 +131,21 @@ class PcrlTrainer(ReasonerTrainer):
         self.labeller = Labeller(asked, config, detector)
         self.sentinel_labeller = Labeller(sentinels, config, detector)
         self._labels: dict[str, PseudoLabel] = {}
+        fitting = (one for one in parts[0] if asked.fits(asked.records[one]))
+        self._first = list(islice(fitting, config.most_sentinels))
         for part in state.labels:
             self._believe(part)
 
     def roll_step(self, count: int) -> list[Group]:
         """As `ReasonerTrainer.roll_step`; the first step of a round labels and looks first."""
+        self._refuse_nonsense()
         number, place = divmod(self.state.global_step, self.config.round_steps)
         if number == self.plan.rounds:
             self._begin_round(number)
         kept = [label.case for label in self.plan.labels[number] if label.category is not None]
-        share = self.config.replay if kept else 1.0
-        cases = in_turns(kept or self.replayed, place * count, count, self.args.seed)
-        return self.roll(with_replay(cases, self.replayed, share, self.args.seed, self.state.global_step), 0)
+        new, again = shares(count, self.config.replay if kept else 1.0)
+        cases = in_turns(kept, place * new, new, self.args.seed)
+        return self.roll(with_replay(cases, self.replayed, again, self.args.seed, self.state.global_step), 0)
 
     def refuse_drift(self) -> None:
         """Look at what is watched, and hold it against the champion's figures.
@@ -145,14 +153,21 @@ class PcrlTrainer(ReasonerTrainer):
         Raises:
             LearningHalted: it has moved too far.
         """
+        self._refuse_nonsense()
         settings = self.config.brakes
         if settings is None:
             return
         now = self._look()
         if self.plan.start is None:
             self.plan = self.plan.model_copy(update={"start": now})
-        elif (halt := brake(self.plan.start, now, settings)) is not None:
+        elif (halt := brake(self.plan.start, now, settings, self.config.rounds)) is not None:
             raise LearningHalted(halt.sentence, "look at the records that came in; the champion goes on serving")
+
+    def _refuse_nonsense(self) -> None:
+        """Whatever the brakes: weights that are no numbers answer nothing, and no later step mends them."""
+        if not all(torch.isfinite(one).all() for one in self.model.parameters()):
+            problem = f"After step {self.state.global_step} weights are no finite numbers any more."
+            raise LearningHalted(problem, "lower learning_rate; the champion goes on serving")
 
     def _begin_round(self, number: int) -> None:
         self.refuse_drift()
@@ -173,7 +188,7 @@ class PcrlTrainer(ReasonerTrainer):
         truth = self.sentinels.categories
         chosen_of = self._greedy(self.sentinels, self.watched)
         voted = self.sentinel_labeller.label(self.watched, self.rollouts, self.generator(WATCH))
-        first = self._greedy(self.training, self.parts[0][: self.config.most_sentinels])
+        first = self._greedy(self.training, self._first)
         return RoundFigures(
             sentinels={name: chosen_of[name] == truth[name] for name in self.watched},
             pseudo_labels={one.case: one.category == truth[one.case] for one in voted.labels if one.category},

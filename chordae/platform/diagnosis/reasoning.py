@@ -92,13 +92,21 @@ class Reasoning:
             problem = f"the reasoner did not answer in {self.timeout_s:.0f} s"
             raise ExpertUnavailable(problem, "ask again later") from error
 
+    def fits(self, record: CmrRecord, language: Language) -> bool:
+        """Whether the model's context has room for the record and a chain."""
+        return self._prompt(messages(examine(record).record, language))[1] >= SHORTEST_CHAIN
+
+    def _prompt(self, asked: list[dict[str, str]]) -> tuple[list[int], int]:
+        """Its token ids, and how many more there is room for."""
+        prompt = self.engine.tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+        return prompt, min(self.longest, self.context - len(prompt) - 1)
+
     async def _reason(
         self, examined: Examined, language: Language, request_id: str, fixed: dict[str, Any]
     ) -> Diagnosis:
         record, tokenizer = examined.record, self.engine.tokenizer
         asked = messages(record, language)
-        prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
-        room = min(self.longest, self.context - len(prompt) - 1)
+        prompt, room = self._prompt(asked)
         if room < SHORTEST_CHAIN:
             problem = f"the record has {len(prompt)} tokens, too many for the reasoner's context of {self.context}"
             raise BadInput(problem, "shorten its description")

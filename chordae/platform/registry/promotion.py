@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chordae.platform.architecture import difference
-from chordae.platform.errors import BadInput, BadSettings, NotPromotable, PromotionUnderWay, UnknownVersion
+from chordae.platform.errors import (
+    BadInput,
+    BadSettings,
+    ChampionChanged,
+    NotPromotable,
+    PromotionUnderWay,
+    UnknownVersion,
+)
 from chordae.platform.ledger_promotions import Promotion, PromotionKind, PromotionLedger
 from chordae.platform.registry.desired import Desired
 from chordae.platform.registry.models import Alias, Models, Registered
@@ -32,17 +39,23 @@ class Promotions:
         self._data_dir, self._ledger = data_dir, ledger
         self._models = Models(data_dir)
 
-    def promote(self, model: str, version: str, by: str, reason: str = "") -> Promotion:
+    def promote(self, model: str, version: str, by: str, reason: str = "", over: str | None = None) -> Promotion:
         """That version (number or alias) becomes champion, the champion becomes `previous`.
 
+        `over`: only if that number is champion now.
+
         Raises:
+            ChampionChanged: it is not.
             UnknownVersion: there is none such.
             NotPromotable: it is champion, or lacks its calibration or canary probes; says which.
             DamagedVersion: a file of it is missing or changed.
         """
         with self._alone(model):
-            new = self._checked(model, version, "champion")
-            return self._move("promote", model, self._models.aliases(model).get("champion"), new, by, reason)
+            champion = self._models.aliases(model).get("champion")
+            if over is not None and champion != over:
+                problem = f"version {version} was compared with {over}, but {champion or 'none'} is champion now"
+                raise ChampionChanged(problem, "compare it with that one, or promote it by hand")
+            return self._move("promote", model, champion, self._checked(model, version, "champion"), by, reason)
 
     def nominate(self, model: str, version: str, by: str, reason: str = "") -> Promotion:
         """That version becomes candidate, in place of any other. Raises as `promote`."""

@@ -18,8 +18,11 @@ from chordae.learning.diagnosis_evaluation_scores import calibration_error as re
 from chordae.learning.gate.calibration import calibration_errors
 from chordae.learning.gate.decision import GateDecision, decide
 from chordae.learning.gate.measured import Measured, Outcome, Trial
+from chordae.learning.gate.outcome import RuleOutcome
 from chordae.learning.gate.page import decision_page
 from chordae.learning.gate.paired import difference
+from chordae.learning.gate.rules import OTHER_SITES, sites
+from chordae.learning.gate.slower import not_slower
 from chordae.platform.learning_settings import GateSettings
 
 CLASSES = tuple("abcdefgh")
@@ -28,7 +31,7 @@ SETTINGS = GateSettings()
 DRAWS = 240
 
 
-def measured(version: str, right: np.ndarray, confidence: float = 0.8, mirages: int = 0, p99: float = 1.0) -> Measured:
+def measured(version: str, right: np.ndarray, confidence: float = 0.8, mirages: int = 0, slow: float = 1.0) -> Measured:
     return Measured(
         version=version,
         outcomes=tuple(
@@ -43,7 +46,7 @@ def measured(version: str, right: np.ndarray, confidence: float = 0.8, mirages: 
         ),
         mirages=mirages,
         mirage_questions=100,
-        latency_s={"p50": 0.5, "p99": p99},
+        seconds=(slow,) * 16,
     )
 
 
@@ -118,7 +121,7 @@ def test_a_class_with_few_sentinels_holds_and_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("of_candidate", "rule"),
-    [({"mirages": 1}, "mirages"), ({"p99": 1.3}, "latency"), ({"confidence": 0.2}, "calibration")],
+    [({"mirages": 1}, "mirages"), ({"slow": 1.3}, "latency"), ({"confidence": 0.2}, "calibration")],
 )
 def test_one_failed_rule_rolls_back_and_is_named(of_candidate: dict[str, float], rule: str) -> None:
     decision = decide(trial(good(), good(), **of_candidate), SETTINGS)
@@ -196,3 +199,52 @@ def test_a_site_with_markup_in_its_name_is_escaped_in_table_and_plot() -> None:
 def test_the_same_decision_gives_the_same_page() -> None:
     decision = decide(trial(good(), good()), SETTINGS)
     assert decision_page(decision) == decision_page(decision)
+
+
+def of_sites(champion: dict[str, str], candidate: dict[str, str]) -> RuleOutcome:
+    """The rule over sites, of answers by site: + for right, - for wrong."""
+
+    def measured(version: str, answers: dict[str, str]) -> Measured:
+        outcomes = [
+            Outcome(case=f"{site} {place}", truth="a", site=site, right=one == "+", confidence=0.8)
+            for site, said in answers.items()
+            for place, one in enumerate(said)
+        ]
+        return Measured(version=version, outcomes=tuple(outcomes), mirages=0, mirage_questions=100, seconds=())
+
+    return sites(Trial(model="m", champion=measured("1", champion), candidate=measured("2", candidate)), SETTINGS)
+
+
+def test_one_label_of_a_new_site_stops_no_promotion() -> None:
+    known = {"north": "+" * 40}
+    assert of_sites(known, known).passed is True
+    assert of_sites(known | {"new": "+"}, known | {"new": "-"}).passed is True
+
+
+def test_many_small_sites_are_judged_as_one() -> None:
+    small = {f"small {number}": "++" for number in range(12)}
+    worse = dict.fromkeys(small, "--")
+    known = {"north": "+" * 40}
+    outcome = of_sites(known | small, known | worse)
+    assert outcome.passed is False and OTHER_SITES in outcome.sentence and "small 1" not in outcome.sentence
+    assert of_sites(known | small, known | small).passed is True
+
+
+def test_where_every_site_is_small_nothing_is_known_of_sites() -> None:
+    assert of_sites({"new": "+++"}, {"new": "+++"}).passed is None
+
+
+@pytest.mark.parametrize(
+    ("champion", "candidate", "passed"),
+    [
+        ([1.0] * 16, [1.2] * 16, True),
+        ([1.0] * 16, [1.3] * 16, False),
+        ([1.0, 1.1, 0.9, 1.0], [0.9, 1.0, 2.5, 1.1], None),  # one slow answer of four may be the machine's
+        ([], [], None),
+    ],
+)
+def test_slower_beyond_chance_fails_and_slower_perhaps_by_chance_is_open(
+    champion: list[float], candidate: list[float], passed: bool | None
+) -> None:
+    seconds = np.array([champion, candidate]).T
+    assert not_slower("latency", seconds, SETTINGS).passed is passed

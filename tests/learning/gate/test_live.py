@@ -40,9 +40,7 @@ def decided(live: LiveTrial | None) -> Any:
     seen = tuple(
         Outcome(case=str(one), truth="normal", site="north", right=one % 5 > 0, confidence=0.8) for one in range(200)
     )
-    both = [
-        Measured(version=one, outcomes=seen, mirages=0, mirage_questions=200, latency_s={"p50": 1.0}) for one in "12"
-    ]
+    both = [Measured(version=one, outcomes=seen, mirages=0, mirage_questions=200, seconds=(1.0,)) for one in "12"]
     return decide(Trial(model="m", champion=both[0], candidate=both[1]), GATE, live)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chordae.learning.pcrl.replay import with_noise, with_replay
+from chordae.learning.pcrl.replay import shares, with_noise, with_replay
 
 seeds = st.integers(0, 2**31)
 eighths = st.integers(0, 8)
@@ -24,7 +24,8 @@ def test_any_share_is_exact_and_every_labelled_case_comes_as_often_as_the_others
     count = floor(Fraction(size * share, 8) + Fraction(1, 2))
     counted: Counter[str] = Counter(dict.fromkeys(labelled, 0))
     for step in range(steps):
-        drawn: list[object] = list(with_replay([*map(str, cases)], labelled, share / 8, seed, step))
+        assert shares(size, share / 8) == (size - count, count)
+        drawn: list[object] = list(with_replay([*map(str, cases[count:])], labelled, count, seed, step))
         replayed = [str(one) for one in drawn if one in labelled]
         assert (len(drawn), len(replayed)) == (size, count)
         counted.update(replayed)
@@ -34,8 +35,8 @@ def test_any_share_is_exact_and_every_labelled_case_comes_as_often_as_the_others
 @given(st.integers(0, 40), seeds)
 def test_a_run_resumed_at_any_step_draws_what_an_unbroken_one_draws(first: int, seed: int) -> None:
     cases, labelled = [str(number) for number in range(6)], ["x", "y", "z", "w"]
-    unbroken = [with_replay(cases, labelled, 0.5, seed, step) for step in range(first + 3)]
-    assert [with_replay(cases, labelled, 0.5, seed, step) for step in range(first, first + 3)] == unbroken[first:]
+    unbroken = [with_replay(cases, labelled, 3, seed, step) for step in range(first + 3)]
+    assert [with_replay(cases, labelled, 3, seed, step) for step in range(first, first + 3)] == unbroken[first:]
 
 
 @given(st.integers(0, 12), st.integers(0, 15), eighths, seeds)
@@ -56,7 +57,7 @@ def test_no_noise_comes_twice_and_cases_that_stay_keep_their_place(size: int, po
 def test_which_cases_give_way_differs_from_step_to_step_and_leaves_the_given_lists_alone() -> None:
     cases, labelled = [str(number) for number in range(20)], ["x", "y"]
     kept = {
-        tuple(place for place, one in enumerate(with_replay(cases, labelled, 0.25, 1, step)) if one in labelled)
+        tuple(place for place, one in enumerate(with_replay(cases, labelled, 5, 1, step)) if one in labelled)
         for step in range(20)
     }
     assert len(kept) > 15
@@ -71,4 +72,4 @@ def test_noise_by_a_share_outside_0_to_1_is_refused(share: float) -> None:
 
 def test_a_step_before_the_first_is_refused() -> None:
     with pytest.raises(ValueError, match="from 0"):
-        with_replay(["a"], ["b"], 0.5, 1, -1)
+        with_replay(["a"], ["b"], 1, 1, -1)
