@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import GROUNDED, MakePlatform, Platform, free_port, three_experts
+from fakes import GROUNDED, MakePlatform, Platform, three_experts
 
+from benchmarks.ports import free_port
 from chordae.deployments import client
 from chordae.platform.errors import BadInput, ChordaeError
 from chordae.preprocessing.dicom import bundled_echo

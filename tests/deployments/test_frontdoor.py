@@ -22,8 +22,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from fakes import free_port, make_settings
+from fakes import make_settings
 
+from benchmarks.ports import free_port
 from chordae.deployments import frontdoor, supervisor
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import Settings

@@ -6,8 +6,9 @@ from pathlib import Path
 import openai
 import pytest
 from asking import question
-from fakes import GROUNDED, MakePlatform, Platform, crashing, free_port, make_settings
+from fakes import GROUNDED, MakePlatform, Platform, crashing, make_settings
 
+from benchmarks.ports import free_port
 from chordae.platform.schemas import Media
 
 
