@@ -72,10 +72,15 @@ def learn_pcrl(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped, or start anew.")] = True,
 ) -> None:
-    """Learn from unlabelled CMR records: answers vote, doubtful cases are left out, a brake stops what drifts."""
+    """Learn from cases that nobody has judged: answers vote, doubtful ones are left out, a brake stops what drifts.
+
+    Of type pcrl for records of the reasoner, of type pcrl-mcq for studies of an imaging expert.
+    """
+    from chordae.learning.config import load_config
     from chordae.learning.launch import train
 
-    train("pcrl", config, output, resume)
+    kind = "pcrl-mcq" if load_config(config).type == "pcrl-mcq" else "pcrl"
+    train(kind, config, output, resume)
 
 
 @learn.command("run")

@@ -38,6 +38,7 @@ __all__ = [
     "blind_conversation",
     "corpus",
     "matching_conversation",
+    "pose_mcq",
     "question_conversation",
     "report_conversation",
 ]
@@ -79,7 +80,10 @@ _INSTRUCTIONS = ("", "Choose one option.", "Answer with the finding.", "Which op
 
 @dataclass(frozen=True)
 class Mcq:
-    """One multiple-choice question; `correct` indexes `options`, of which the last is "None of the other options"."""
+    """One multiple-choice question; `correct` indexes `options`, of which the last is "None of the other options".
+
+    -1: nobody knows.
+    """
 
     modality: Modality
     topic: str
@@ -144,14 +148,25 @@ def ask_mcq(
     names = [truth, *drawn[: count - 1]] if listed else drawn[:count]
     options = [names[int(index)] for index in rng.permutation(count)] + [wording.NONE_OPTION]
     correct = options.index(truth) if listed else count
+    answer = _seen(sample, topic) + ("" if listed else ": none of the other options")
+    text = _put(topic, options, rng)
+    return Mcq(topic.modality, topic.key, topic.category, text, tuple(options), correct, answer, finding=truth)
+
+
+def pose_mcq(topic: Topic, names: Sequence[str], rng: np.random.Generator) -> Mcq:
+    """The same kind of question with these findings as options, about a study of which nobody knows what is true.
+
+    Its `correct` is -1. `rng` decides the options' order and the words.
+    """
+    options = [*(names[int(index)] for index in rng.permutation(len(names))), wording.NONE_OPTION]
+    text = _put(topic, options, rng)
+    return Mcq(topic.modality, topic.key, topic.category, text, tuple(options), -1, answer="", finding="")
+
+
+def _put(topic: Topic, options: Sequence[str], rng: np.random.Generator) -> str:
     lines = [wording.stem(topic.modality, topic.key, rng), *_lettered(options, rng)]
     instruction = wording.pick(rng, _INSTRUCTIONS)
-    if instruction:
-        lines.append(instruction)
-    answer = _seen(sample, topic) + ("" if listed else ": none of the other options")
-    return Mcq(
-        topic.modality, topic.key, topic.category, "\n".join(lines), tuple(options), correct, answer, finding=truth
-    )
+    return "\n".join([*lines, instruction] if instruction else lines)
 
 
 def ask_open(sample: Sample, topic: Topic, rng: np.random.Generator) -> Turn:

@@ -18,12 +18,12 @@ from datasets import Dataset
 from torch import Tensor
 
 from chordae.learning import checkpoint
-from chordae.learning.config import GrpoConfig
+from chordae.learning.grpo_config import ExpertGrpo, GrpoConfig
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
 from chordae.learning.reasoner_run import ReasonerRun
 from chordae.learning.rewards import chose_right
-from chordae.learning.rollout import Prompts, encoded_once, sample_answers
+from chordae.learning.rollout import Prompts, StudyPrompts, encoded_once, sample_answers
 from chordae.learning.sft import summary
 from chordae.learning.sharding import trainer_arguments, whole_model
 from chordae.learning.tracking_callback import Report, tell
@@ -55,7 +55,7 @@ def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
     config: GrpoConfig = session.config
     model, tokenizer = checkpoint.begin(config)
     model.to(session.device)
-    prompts = Prompts(session.studies(), tokenizer, config.seed, config.augment, config.prompt_tokens)
+    prompts = StudyPrompts(session.studies(), tokenizer, config.seed, config.augment, config.prompt_tokens)
     losses = session.losses(last_whole_step(session.work))
     trainer = make_trainer(model, tokenizer, prompts, config, session.work)
     trainer.add_callback(_Noted(trainer, losses, session.say, config.steps))
@@ -78,7 +78,7 @@ class _Noted(Report):
         tell(self.say, state.global_step, self.steps, values, self.started)
 
 
-def grpo_arguments(config: GrpoConfig | ReasonerRun, work: Path, cuda: bool, **more: Any) -> GrpoArguments:
+def grpo_arguments(config: ExpertGrpo | ReasonerRun, work: Path, cuda: bool, **more: Any) -> GrpoArguments:
     """TRL's arguments for a configuration; `more` are those that it alone has.
 
     The loss is the original one: the mean over an answer's tokens, then over answers; advantages in units of their
@@ -121,23 +121,26 @@ def grpo_arguments(config: GrpoConfig | ReasonerRun, work: Path, cuda: bool, **m
 
 
 def make_trainer(model: Any, tokenizer: Any, prompts: Prompts, config: GrpoConfig, work: Path) -> "PolicyTrainer":
-    """A trainer of `model`, which was loaded from `config.start`; the reference model is loaded from there again.
+    """A trainer of `model` as `policy_options` has it."""
+    return PolicyTrainer(**policy_options(model, tokenizer, prompts, config, work))
 
-    Its checkpoints lie in `work`.
+
+def policy_options(model: Any, tokenizer: Any, prompts: Prompts, config: ExpertGrpo, work: Path) -> dict[str, Any]:
+    """What such a trainer is told of `model`, which was loaded from `config.start`; checkpoints lie in `work`.
+
+    The reference model is loaded from there again.
     """
     arguments = grpo_arguments(config, work, next(model.parameters()).device.type == "cuda")
     in_step = config.batch * arguments.gradient_accumulation_steps * max(arguments.world_size, 1) // config.group
-    trainer = PolicyTrainer(
-        prompts=prompts,
-        model=model,
-        reward_funcs=_reward(prompts),
-        args=arguments,
-        train_dataset=Dataset.from_dict({"prompt": [str(number) for number in range(config.steps * in_step)]}),
-        processing_class=tokenizer,
-        rollout_func=_rollout,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    return {
+        "prompts": prompts,
+        "model": model,
+        "reward_funcs": _reward(prompts),
+        "args": arguments,
+        "train_dataset": Dataset.from_dict({"prompt": [str(number) for number in range(config.steps * in_step)]}),
+        "processing_class": tokenizer,
+        "rollout_func": _rollout,
+    }
 
 
 def _reward(asked: Prompts) -> Callable[..., list[float]]:
@@ -169,13 +172,14 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
         self.prompts = prompts
         self._numbers: list[int] = []
         super().__init__(**options)
+        self.remove_callback(PrinterCallback)
         self.sampling = prompts.sampling(self.max_completion_length, self.temperature)
 
-    def generator(self) -> torch.Generator:
+    def generator(self, *stream: int) -> torch.Generator:
         """Of this step and worker: what a resumed run draws does not depend on what was drawn before."""
         drawn = torch.Generator(self.accelerator.device)
         place = self.state.global_step * self.accelerator.num_processes + self.accelerator.process_index
-        return drawn.manual_seed(int(np.random.SeedSequence([self.args.seed, place]).generate_state(1)[0]))
+        return drawn.manual_seed(int(np.random.SeedSequence([self.args.seed, place, *stream]).generate_state(1)[0]))
 
     def create_model_card(self, *names: Any, **options: Any) -> None:
         """None: a checkpoint's card is written with the checkpoint, not with every step that is saved."""

@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -27,11 +28,12 @@ from chordae.learning.foreign import Foreign
 from chordae.learning.lineage import manifest
 from chordae.learning.media_cache import View
 from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.mcq_config import McqPcrlConfig
 from chordae.learning.pcrl.state import LABELS
 from chordae.learning.pcrl.unlabelled import read_unlabelled
 from chordae.learning.reasoner_lessons import open_cases, refuse_shared
 from chordae.learning.run_config import Run
-from chordae.learning.studies import Studies, load_samples, refuse_held_out
+from chordae.learning.studies import Media, Studies, load_samples, refuse_held_out
 from chordae.learning.tracking import LOSSES, LossLog
 from chordae.learning.tracking_callback import Say
 from chordae.platform.errors import BadSettings, LearningHalted
@@ -57,6 +59,7 @@ LOOPS = {
     "grpo": "chordae.learning.grpo",
     "ma-grpo": "chordae.learning.ma_grpo",
     "pcrl": "chordae.learning.pcrl.training",
+    "pcrl-mcq": "chordae.learning.pcrl.mcq_training",
 }
 """Modules with `run(session) -> metrics`, by the configuration's type; imported in the worker."""
 
@@ -93,7 +96,7 @@ def train(
     """Run what a file of `configs/train` describes.
 
     Args:
-        kind: the type that the file must have: pretrain, sft, grpo, ma-grpo, pcrl.
+        kind: the type that the file must have: pretrain, sft, grpo, ma-grpo, pcrl, pcrl-mcq.
         config_path: the YAML file.
         output: directory of the checkpoint; none: `<data_dir>/models/<name>`.
         resume: go on with a run of the same configuration that was stopped; otherwise start anew.
@@ -154,7 +157,7 @@ def train(
 
 
 def _verb(kind: str) -> str:
-    return "chordae learn" if kind == "pcrl" else "chordae train"
+    return "chordae learn" if kind.startswith("pcrl") else "chordae train"
 
 
 def prepare(config: Run) -> None:
@@ -177,6 +180,11 @@ def prepare(config: Run) -> None:
     if config.datasets:
         open_studies(config)
         open_foreign(config)
+    if isinstance(config, McqPcrlConfig):
+        for apart in (config.unlabelled, config.sentinels):
+            refuse_held_out(load_samples(config.datasets, _view(config).modality), apart)
+            open_media(config, apart)
+        refuse_held_out(load_samples(config.sentinels, _view(config).modality), config.unlabelled)
 
 
 def _assessed_on(config: Run) -> tuple[Path, ...]:
@@ -196,6 +204,12 @@ def open_studies(config: Run) -> Studies:
     samples = load_samples(config.datasets, view.modality)
     refuse_held_out(samples, config.held_out)
     return Studies(samples, view, config.validation)
+
+
+def open_media(config: Run, datasets: Sequence[Path]) -> Media:
+    """Studies of these directories as the expert of a configuration sees them. Raises BadInput as `prepare`."""
+    view = _view(config)
+    return Media(load_samples(datasets, view.modality), view)
 
 
 def open_foreign(config: Run) -> Foreign | None:

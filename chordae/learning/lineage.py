@@ -7,6 +7,7 @@ from chordae.cohort.record_cases import read_cases
 from chordae.learning import checkpoint
 from chordae.learning.config import SftConfig, TrainConfig
 from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.mcq_config import McqPcrlConfig
 from chordae.learning.pcrl.unlabelled import RECORDS
 from chordae.learning.studies import checksum
 from chordae.platform.registry.version import sha256
@@ -24,6 +25,8 @@ def manifest(config: TrainConfig, command: str, metrics: dict[str, Any]) -> dict
         lineage["foreign"] = {str(path): checksum(path) for path in config.foreign}
     if isinstance(config, PcrlConfig):
         lineage["unlabelled"] = {str(path): sha256(path / RECORDS) for path in config.unlabelled}
+    if isinstance(config, McqPcrlConfig):
+        lineage["unlabelled"] = {str(path): checksum(path) for path in config.unlabelled}
     for role, name in (("start", config.start), ("language", config.language)):
         if name:
             directory = fetch_checkpoint(name, None)

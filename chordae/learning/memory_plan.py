@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from chordae.learning.config import GrpoConfig, PretrainConfig, SftConfig, load_config
+from chordae.learning.config import PretrainConfig, SftConfig, load_config
+from chordae.learning.grpo_config import ExpertGrpo
 from chordae.learning.nano import MERGE, PATCH, TEMPORAL
 from chordae.learning.reasoner_run import ReasonerRun
 from chordae.learning.sharding import Sharding
@@ -37,7 +38,7 @@ USABLE = 0.9
 TILE = 4096 * 32768 * 2
 """Bytes of the tile of logits that TRL's fused head works on."""
 GB = 1e9
-Config = PretrainConfig | SftConfig | GrpoConfig
+Config = PretrainConfig | SftConfig | ExpertGrpo
 
 
 class Part(BaseModel):
@@ -176,7 +177,7 @@ def _reckon(config: Config, sharding: Sharding, model: Any, batch: int) -> Memor
         Part(name="AdamW's moments", bytes=8 * trained // gpus, formula="8 T / G"),
         Part(name="gathered", bytes=2 * (outside + 2 * largest), formula="2 (outside of blocks + two blocks)"),
     ]
-    if isinstance(config, GrpoConfig):
+    if isinstance(config, ExpertGrpo):
         always += [
             Part(name="reference model", bytes=2 * every // gpus, formula="2 N / G"),
             Part(name="reference gathered", bytes=2 * outside, formula="2 (outside of blocks), from then on"),
@@ -195,7 +196,7 @@ def _reckon(config: Config, sharding: Sharding, model: Any, batch: int) -> Memor
         Part(name="tile of logits", bytes=TILE, formula="2 x 4096 x 32768"),
     ]
     generating: list[Part] = []
-    if isinstance(config, GrpoConfig):
+    if isinstance(config, ExpertGrpo):
         text, answers = model.config.text_config, batch * sharding.accumulation
         cache = 4 * _keys(text) * text.num_hidden_layers * sharding.tokens * answers
         generating = [

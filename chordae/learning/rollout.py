@@ -56,25 +56,21 @@ class Sampling:
 
 
 class Prompts:
-    """Questions on training studies, drawn evenly over topics, then findings, then studies; number i is a function
-    of (seed, i).
+    """Questions by number, with what is seen with them.
 
     Raises:
         BadSettings: when drawn: a prompt longer than `limit` tokens.
     """
 
-    def __init__(self, studies: Studies, tokenizer: Any, seed: int, augment: bool, limit: int) -> None:
-        self.studies, self.tokenizer = studies, tokenizer
-        self.seed, self.augment, self.limit = seed, augment, limit
-        self.modality = studies.samples[0].modality
+    def __init__(self, modality: Modality, tokenizer: Any, limit: int) -> None:
+        self.modality, self.tokenizer, self.limit = modality, tokenizer, limit
         self.draw = lru_cache(KEPT)(self._draw)
 
     def _draw(self, number: int) -> Prompt:
-        rng = np.random.default_rng([self.seed, number, _QUESTION])
-        study, topic = self.studies.draw(rng)
-        mcq = ask_mcq(self.studies.samples[study], topic, rng, among=self.studies.occurring(topic))
-        varied = np.random.default_rng([self.seed, number, _PICTURE]) if self.augment else None
-        seen = self.studies.seen(study, varied)
+        raise NotImplementedError
+
+    def prompt(self, mcq: Mcq, seen: Seen) -> Prompt:
+        """A question about what is seen."""
         media = vision_tokens(seen.patches()[1], KIND_OF[self.modality] == "video")
         text = prompt_text(mcq.question, media, SYSTEM_PROMPTS[self.modality])
         ids = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -119,6 +115,22 @@ class Prompts:
             attention[place, length - len(row) :] = 1
         text = {"input_ids": ids, "attention_mask": attention, "mm_token_type_ids": self.token_types(ids)}
         return {name: value.to(device) for name, value in text.items()} | self.media(numbers, device)
+
+
+class StudyPrompts(Prompts):
+    """Questions on training studies, drawn evenly over topics, then findings, then studies; number i is a function
+    of (seed, i)."""
+
+    def __init__(self, studies: Studies, tokenizer: Any, seed: int, augment: bool, limit: int) -> None:
+        super().__init__(studies.samples[0].modality, tokenizer, limit)
+        self.studies, self.seed, self.augment = studies, seed, augment
+
+    def _draw(self, number: int) -> Prompt:
+        rng = np.random.default_rng([self.seed, number, _QUESTION])
+        study, topic = self.studies.draw(rng)
+        mcq = ask_mcq(self.studies.samples[study], topic, rng, among=self.studies.occurring(topic))
+        varied = np.random.default_rng([self.seed, number, _PICTURE]) if self.augment else None
+        return self.prompt(mcq, self.studies.seen(study, varied))
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from chordae.platform.errors import BadInput, BadSettings
 from chordae.platform.schemas import Modality
 
 
-class Studies:
-    """Samples of one modality with their media; `training` and `validation` number them, no patient in both."""
+class Media:
+    """Samples of one modality, as the model sees them; what is true of them is not looked at."""
 
-    def __init__(self, samples: Sequence[tuple[Path, Sample]], view: View, validation: float) -> None:
+    def __init__(self, samples: Sequence[tuple[Path, Sample]], view: View) -> None:
         self.samples = [sample for _, sample in samples]
         self._caches: list[MediaCache] = []
         self._places: list[tuple[int, int]] = []
@@ -28,18 +28,25 @@ class Studies:
         for number, (dataset, media) in enumerate(by_dataset.items()):
             self._caches.append(MediaCache(dataset, media, view))
             self._places += [(number, place) for place in range(len(media))]
-        kept = [_share(sample) < validation for sample in self.samples]
-        self.training = [number for number, is_kept in enumerate(kept) if not is_kept]
-        self.validation = [number for number, is_kept in enumerate(kept) if is_kept]
-        if not self.training:
-            raise BadInput("no study is left to train on", "make more patients, or lower `validation`")
-        self._drawn = _by_finding(self.samples, self.training, view.modality)
 
     def seen(self, number: int, rng: np.random.Generator | None = None) -> Seen:
         """A study as the model sees it; varied a little if there is a generator."""
         cache, place = self._places[number]
         seen = self._caches[cache][place]
         return seen if rng is None else Seen(vary(seen.pixels, rng), seen.seconds)
+
+
+class Studies(Media):
+    """Those that are trained on; `training` and `validation` number them, no patient in both."""
+
+    def __init__(self, samples: Sequence[tuple[Path, Sample]], view: View, validation: float) -> None:
+        super().__init__(samples, view)
+        kept = [_share(sample) < validation for sample in self.samples]
+        self.training = [number for number, is_kept in enumerate(kept) if not is_kept]
+        self.validation = [number for number, is_kept in enumerate(kept) if is_kept]
+        if not self.training:
+            raise BadInput("no study is left to train on", "make more patients, or lower `validation`")
+        self._drawn = _by_finding(self.samples, self.training, view.modality)
 
     def draw(self, rng: np.random.Generator) -> tuple[int, Topic]:
         """A study for training and the topic it was drawn for: topic, then finding, then study, each evenly.
@@ -49,6 +56,11 @@ class Studies:
         topic, found = self._drawn[int(rng.integers(len(self._drawn)))]
         numbers = list(found.values())[int(rng.integers(len(found)))]
         return numbers[int(rng.integers(len(numbers)))], topic
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Those that are drawn for."""
+        return tuple(topic for topic, _ in self._drawn)
 
     def occurring(self, topic: Topic) -> tuple[str, ...]:
         """The findings of a drawn topic that training studies have."""

@@ -13,23 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from letter_guesser import SHAPE, make_letter_guesser
 from made_up import make_dataset
 from scipy.stats import mannwhitneyu
 
-from chordae.cohort.questions import corpus
 from chordae.learning import checkpoint
 from chordae.learning.config import load_config
 from chordae.learning.launch import open_studies, prepare, train
-from chordae.learning.nano import SPECIAL_TOKENS, build_model, build_tokenizer, save_checkpoint
-from chordae.learning.rollout import Prompts, encoded_once, sample_answers
-from chordae.learning.run_config import NanoShape
+from chordae.learning.nano import SPECIAL_TOKENS, build_model
+from chordae.learning.rollout import Prompts, StudyPrompts, encoded_once, sample_answers
 from chordae.learning.tracking import read_losses
 from chordae.platform.errors import BadInput, BadSettings
 
 CPU = torch.device("cpu")
-SHAPE = NanoShape(
-    vision_depth=1, vision_width=64, vision_heads=2, vision_mlp=64, depth=2, width=64, heads=2, mlp=128, context=512
-)
 GRPO = """
 type: grpo
 name: rewarded
@@ -70,30 +66,7 @@ def dataset(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def start(root: Path, dataset: Path) -> Path:
-    """A model that answers every question with a letter, any of A to D: random weights, then 70 steps of that."""
-    tokenizer = build_tokenizer(corpus("cmr", np.random.default_rng(0), 20), 512)
-    torch.manual_seed(0)
-    model = build_model(tokenizer, SHAPE)
-    directory = root / "start"
-    save_checkpoint(model, tokenizer, directory, "cmr", (56, 56), 4)
-    prompts = prompts_of(root, directory, dataset)
-    optimiser, rng = torch.optim.AdamW(model.parameters(), 5e-3), np.random.default_rng(0)
-    for step in range(70):
-        inputs = prompts.inputs(range(1000 + 8 * step, 1008 + 8 * step), CPU)
-        letters = [[tokenizer.convert_tokens_to_ids("ABCD"[rng.integers(4)]), tokenizer.eos_token_id] for _ in range(8)]
-        said = torch.tensor(letters)
-        ids = torch.cat([inputs["input_ids"], said], 1)
-        inputs |= {
-            "input_ids": ids,
-            "attention_mask": torch.cat([inputs["attention_mask"], torch.ones_like(said)], 1),
-            "mm_token_type_ids": prompts.token_types(ids),
-        }
-        logits = model(**inputs, logits_to_keep=3).logits[:, :-1]
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(logits.flatten(0, 1), said.flatten()).backward()
-        optimiser.step()
-    save_checkpoint(model, tokenizer, directory, "cmr", (56, 56), 4)
-    return directory
+    return make_letter_guesser(root / "start", dataset)
 
 
 def config_file(root: Path, start: Path, dataset: Path, steps: int = 8, more: str = "") -> Path:
@@ -104,7 +77,7 @@ def config_file(root: Path, start: Path, dataset: Path, steps: int = 8, more: st
 
 def prompts_of(root: Path, start: Path, dataset: Path, limit: int = 400) -> Prompts:
     studies = open_studies(load_config(config_file(root, start, dataset)))
-    return Prompts(studies, checkpoint.load_tokenizer(start), 7, True, limit)
+    return StudyPrompts(studies, checkpoint.load_tokenizer(start), 7, True, limit)
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ from reasoning import made_up_cases, make_case_dataset, make_guesser
 
 from chordae.cohort.record_cases import read_cases
 from chordae.learning.launch import train
+from chordae.learning.pcrl.rounds import parts_of
 from chordae.learning.pcrl.state import read_labels
-from chordae.learning.pcrl.training import parts_of
 from chordae.learning.pcrl.unlabelled import RECORDS, Unlabelled, write_unlabelled
 from chordae.learning.tracking import read_losses
 from chordae.platform.diagnosis.record import Finding

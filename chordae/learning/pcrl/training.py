@@ -1,33 +1,24 @@
-"""`chordae learn pcrl`: unlabelled records -> answers -> weighted vote -> pseudo-label or abstention -> GRPO.
-
-A round labels the next part of the records, looks whether a brake is to be pulled, and trains on what was labelled,
-labelled cases replayed beside. After the last round it looks once more; weights that a brake held are never written.
-"""
+"""`chordae learn pcrl` of the reasoner: unlabelled records -> answers -> weighted vote -> label or not -> GRPO."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
-
-import torch
 
 from chordae.learning import checkpoint
 from chordae.learning.diagnosis_evaluation import chosen
 from chordae.learning.language import last_whole_checkpoint, last_whole_step
 from chordae.learning.launch import Session
 from chordae.learning.pcrl.abstention import PseudoLabel
-from chordae.learning.pcrl.brakes import RoundFigures, brake, least_sentinels
+from chordae.learning.pcrl.brakes import RoundFigures
 from chordae.learning.pcrl.config import PcrlConfig
-from chordae.learning.pcrl.labelling import Labelled, Labeller
+from chordae.learning.pcrl.labelling import Labeller
 from chordae.learning.pcrl.ood import fit, parameters
-from chordae.learning.pcrl.replay import in_turns, shares, with_replay
-from chordae.learning.pcrl.rewards import case_weights, weighted_advantages
+from chordae.learning.pcrl.rounds import VOTERS, WATCH, Rounds, entropies, figures_of, parts_of, refuse_few
 from chordae.learning.pcrl.state import PcrlState, write_labels
-from chordae.learning.pcrl.uncertainty import sequence_entropy
 from chordae.learning.pcrl.unlabelled import read_unlabelled
 from chordae.learning.reasoner_cases import Asked, Cases, Group
 from chordae.learning.reasoner_grpo import ReasonerTrainer, train_with_rollouts, trainer_options
@@ -37,10 +28,7 @@ from chordae.learning.sft import summary
 from chordae.learning.sharding import whole_model
 from chordae.platform.diagnosis.category import Category
 from chordae.platform.diagnosis.parsing import parse
-from chordae.platform.errors import BadInput, BadSettings, LearningHalted
-
-VOTERS, WATCH = 2**30, 2**30 + 1
-"""Streams of random numbers of a step, beside those of the answers that are trained on."""
+from chordae.platform.errors import BadInput
 
 
 def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
@@ -56,24 +44,14 @@ def run(session: Session) -> tuple[Any, Any, dict[str, Any]]:
     state = PcrlState() if last is None else PcrlState.read(last)
     losses = session.losses(last_whole_step(session.work))
     trainer = make_trainer(model, tokenizer, config, state, session.work)
-    trainer.report = StepReport(trainer, losses, session.say, config.steps)
-    trainer.add_callback(trainer.report)
+    trainer.rounds.report = StepReport(trainer, losses, session.say, config.steps)
+    trainer.add_callback(trainer.rounds.report)
     with train_with_rollouts(trainer, last):
-        trainer.refuse_drift()
+        trainer.rounds.refuse_drift()
     if losses is not None:
         losses.flush(config.steps)
-    write_labels(session.work, trainer.plan)
-    return whole_model(trainer), tokenizer, summary(session.work) | figures_of(trainer.plan)
-
-
-def figures_of(state: PcrlState) -> dict[str, float]:
-    """What became of the records: how many were labelled, how many not and why, how sure the labels are."""
-    labels = [label for part in state.labels for label in part]
-    sure = [label.confidence for label in labels if label.category is not None]
-    figures = {"records": float(len(labels)), "labelled": float(len(sure))}
-    figures["confidence"] = sum(sure) / len(sure) if sure else 0.0
-    counted = Counter(why for label in labels for why in label.why)
-    return figures | {f"abstained.{why}": float(number) for why, number in sorted(counted.items())}
+    write_labels(session.work, trainer.rounds.state)
+    return whole_model(trainer), tokenizer, summary(session.work) | figures_of(trainer.rounds.state)
 
 
 def make_trainer(model: Any, tokenizer: Any, config: PcrlConfig, state: PcrlState, work: Path) -> PcrlTrainer:
@@ -91,25 +69,15 @@ def make_trainer(model: Any, tokenizer: Any, config: PcrlConfig, state: PcrlStat
     asked.categories = dict(replayed.categories)
     sentinels = Cases(config.sentinels, tokenizer, config.prompts, config.prompt_tokens)
     watched = [case_id(case) for case in chosen(open_cases(config.sentinels), config.most_sentinels)]
-    if config.brakes is not None and len(watched) < (least := least_sentinels(config.brakes, config.rounds)):
-        problem = f"{len(watched)} sentinels are watched: were all lost, it might still be chance"
-        raise BadSettings(problem, f"watch {least} at least (most_sentinels), or set brakes to null")
+    refuse_few(len(watched), config)
     parts = parts_of(sorted(unlabelled), config.rounds, config.seed)
     return PcrlTrainer(
         asked, sentinels, watched, parts, state, config, **trainer_options(model, tokenizer, config, work)
     )
 
 
-def parts_of(examples: Sequence[str], rounds: int, seed: int) -> list[list[str]]:
-    """The records of each round: about as many, in an order that ids and seed decide."""
-    order = sorted(examples, key=lambda one: hashlib.sha256(f"{seed}\0{one}".encode()).digest())
-    return [order[number::rounds] for number in range(rounds)]
-
-
 class PcrlTrainer(ReasonerTrainer):
     """The reasoner's, whose prompts are records that it has labelled itself, and replayed cases."""
-
-    report: StepReport
 
     def __init__(
         self,
@@ -124,67 +92,32 @@ class PcrlTrainer(ReasonerTrainer):
         """`watched` of the sentinels are looked at; `parts` are the rounds' records; `state` is gone on from."""
         super().__init__(asked, config, **options)
         self.config: PcrlConfig = config
-        self.plan, self.parts = state, parts
+        self.rounds = Rounds(self, parts, state, config)
         self.sentinels, self.watched = sentinels, watched
         self.replayed = sorted(asked.categories)
         detector = fit([parameters(asked.records[one]) for one in self.replayed])
         self.labeller = Labeller(asked, config, detector)
         self.sentinel_labeller = Labeller(sentinels, config, detector)
-        self._labels: dict[str, PseudoLabel] = {}
         fitting = (one for one in parts[0] if asked.fits(asked.records[one]))
         self._first = list(islice(fitting, config.most_sentinels))
-        for part in state.labels:
-            self._believe(part)
+        self._believe(self.rounds.labels.values())
 
     def roll_step(self, count: int) -> list[Group]:
-        """As `ReasonerTrainer.roll_step`; the first step of a round labels and looks first."""
-        self._refuse_nonsense()
-        number, place = divmod(self.state.global_step, self.config.round_steps)
-        if number == self.plan.rounds:
-            self._begin_round(number)
-        kept = [label.case for label in self.plan.labels[number] if label.category is not None]
-        new, again = shares(count, self.config.replay if kept else 1.0)
-        cases = in_turns(kept, place * new, new, self.args.seed)
-        return self.roll(with_replay(cases, self.replayed, again, self.args.seed, self.state.global_step), 0)
+        """As `ReasonerTrainer.roll_step`."""
+        return self.roll(self.rounds.step(self.state.global_step, count, self.replayed), 0)
 
-    def refuse_drift(self) -> None:
-        """Look at what is watched, and hold it against the champion's figures.
+    def label(self, cases: Sequence[str]) -> Sequence[PseudoLabel]:
+        """As `rounds.Learner.label`."""
+        labels = self.labeller.label(cases, self.rollouts, self.generator(VOTERS)).labels
+        self._believe(labels)
+        return labels
 
-        Raises:
-            LearningHalted: it has moved too far.
-        """
-        self._refuse_nonsense()
-        settings = self.config.brakes
-        if settings is None:
-            return
-        now = self._look()
-        if self.plan.start is None:
-            self.plan = self.plan.model_copy(update={"start": now})
-        elif (halt := brake(self.plan.start, now, settings, self.config.rounds)) is not None:
-            raise LearningHalted(halt.sentence, "look at the records that came in; the champion goes on serving")
-
-    def _refuse_nonsense(self) -> None:
-        """Whatever the brakes: weights that are no numbers answer nothing, and no later step mends them."""
-        if not all(torch.isfinite(one).all() for one in self.model.parameters()):
-            problem = f"After step {self.state.global_step} weights are no finite numbers any more."
-            raise LearningHalted(problem, "lower learning_rate; the champion goes on serving")
-
-    def _begin_round(self, number: int) -> None:
-        self.refuse_drift()
-        labelled = self.labeller.label(self.parts[number], self.rollouts, self.generator(VOTERS))
-        self.plan = self.plan.model_copy(update={"labels": (*self.plan.labels, labelled.labels)})
-        self._believe(labelled.labels)
-        self.report.more = figures_of(PcrlState(labels=(labelled.labels,)))
-        counts = f"{self.report.more['labelled']:.0f} of {len(labelled.labels)}"
-        self.report.say(f"round {number + 1}: {counts} records labelled")
-
-    def _believe(self, labels: Sequence[PseudoLabel]) -> None:
-        self._labels |= {label.case: label for label in labels}
+    def _believe(self, labels: Iterable[PseudoLabel]) -> None:
         believed = {label.case: label.category for label in labels if label.category is not None}
         self.training.categories |= cast("dict[str, Category]", believed)
 
-    def _look(self) -> RoundFigures:
-        """Sentinels answered, and labelled as if nobody knew; what the first round's records are answered with."""
+    def look(self) -> RoundFigures:
+        """As `rounds.Learner.look`."""
         truth = self.sentinels.categories
         chosen_of = self._greedy(self.sentinels, self.watched)
         voted = self.sentinel_labeller.label(self.watched, self.rollouts, self.generator(WATCH))
@@ -192,7 +125,7 @@ class PcrlTrainer(ReasonerTrainer):
         return RoundFigures(
             sentinels={name: chosen_of[name] == truth[name] for name in self.watched},
             pseudo_labels={one.case: one.category == truth[one.case] for one in voted.labels if one.category},
-            entropies=_entropies(voted),
+            entropies=entropies(voted.answers),
             prior=Counter(name or "none" for name in first.values()),
         )
 
@@ -203,17 +136,9 @@ class PcrlTrainer(ReasonerTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """TRL's; a case weighs as much as its label is sure, a labelled one 1."""
         scored: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        advantages = scored["advantages"].reshape(len(self.groups), -1)
-        weights = case_weights([self._labels.get(group.example) for group in self.groups])
-        weighted = weighted_advantages(advantages.cpu().numpy(), weights)
-        scored["advantages"] = torch.as_tensor(weighted.ravel()).to(scored["advantages"])
-        return scored
+        examples = [group.example for group in self.groups]
+        return scored | {"advantages": self.rounds.weighted(scored["advantages"], examples)}
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
-        self.plan.write(Path(output_dir))
-
-
-def _entropies(voted: Labelled) -> tuple[float, ...]:
-    """Of the answers that tell their log-probabilities."""
-    return tuple(sequence_entropy(one.logprobs) for those in voted.answers for one in those if one.logprobs)
+        self.rounds.state.write(Path(output_dir))
