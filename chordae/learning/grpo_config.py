@@ -13,6 +13,7 @@ class ExpertGrpo(Run):
     The defaults are MARCUS's. `batch` counts answers, `batch / group` prompts.
     """
 
+    type: str
     group: int = Field(4, ge=2, description="Answers to each prompt, against whose mean each is judged.")
     kl: float = Field(0.01, ge=0, description="Weight of the divergence from the start checkpoint.")
     temperature: float = Field(1.0, gt=0, description="Of the softmax that answers are drawn from.")

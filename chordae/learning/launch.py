@@ -112,8 +112,8 @@ def train(
     """
     config = load_config(config_path)
     if config.type != kind:
-        raise BadSettings(f"{config_path.name} has the type {config.type}", f"{_verb(config.type)} {config.type}")
-    command = [_verb(kind), kind, "--config", str(config_path), *(["--output", str(output)] if output else [])]
+        raise BadSettings(f"{config_path.name} has the type {config.type}", _command(config.type))
+    command = [_command(kind), "--config", str(config_path), *(["--output", str(output)] if output else [])]
     output = (output or data_dir / "models" / config.name).resolve()
     prepare(config)
     work = output.parent / f".{output.name}.training"
@@ -156,8 +156,8 @@ def train(
     return output
 
 
-def _verb(kind: str) -> str:
-    return "chordae learn" if kind.startswith("pcrl") else "chordae train"
+def _command(kind: str) -> str:
+    return "chordae learn pcrl" if kind.startswith("pcrl") else f"chordae train {kind}"
 
 
 def prepare(config: Run) -> None:
