@@ -22,6 +22,7 @@ from chordae.learning.launch import train
 from chordae.learning.pcrl.config import PcrlConfig
 from chordae.learning.pcrl.noise import mixed_up
 from chordae.learning.pcrl.replay import with_noise
+from chordae.learning.pcrl.rounds import steps_for
 from chordae.learning.pcrl.state import read_labels
 from chordae.learning.pcrl.unlabelled import Unlabelled, write_unlabelled
 from chordae.learning.reasoner_lessons import case_id
@@ -96,7 +97,14 @@ def run_one(
     checkpoint, labels = fetch_checkpoint(str(base.start), None), {}
     if arm != CHAMPION:
         write_unlabelled(directory / "records", records_of(cases, count, noise, seed))
-        own = {"name": arm, "seed": seed, "brakes": None, "unlabelled": [str(directory / "records")]}
+        own = {
+            "round_steps": steps_for(base, count),
+            "steps": 0,
+            "name": arm,
+            "seed": seed,
+            "brakes": None,
+            "unlabelled": [str(directory / "records")],
+        }
         config = PcrlConfig.model_validate(base.model_dump(mode="json") | ARMS[arm] | own)
         checkpoint = directory / "model"
         write_atomically(directory / "pcrl.yaml", yaml.safe_dump(config.model_dump(mode="json")).encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import yaml
 from chordae.learning.checkpoint import manifest_of
 from chordae.learning.config import load_config
 from chordae.learning.pcrl.config import PcrlConfig
-from chordae.learning.pcrl.replay import shares
+from chordae.learning.pcrl.rounds import steps_for
 from chordae.learning.pcrl.unlabelled import Unlabelled, write_unlabelled
 from chordae.platform.diagnosis.record import CmrRecord
 from chordae.platform.errors import BadSettings, RoundUnderWay
@@ -94,10 +93,8 @@ def write_recipe(place: Place, recipe: PcrlConfig, model: str, version: str, cha
     """
     if place.recipe.is_file():
         return
-    new, _ = shares(recipe.step_prompts, recipe.replay)
-    steps = max(recipe.round_steps, math.ceil(math.ceil(records / recipe.rounds) / new)) if new else recipe.round_steps
     own = {"name": model, "version": version, "start": str(champion), "unlabelled": [str(place.records)]}
-    told = recipe.model_dump(mode="json") | own | {"round_steps": steps, "steps": 0}
+    told = recipe.model_dump(mode="json") | own | {"round_steps": steps_for(recipe, records), "steps": 0}
     write_atomically(place.recipe, yaml.safe_dump(told, sort_keys=False).encode())
 
 
