@@ -62,6 +62,7 @@ class Reconciler:
         self._serving, self._swap = serving, swap
         self._wanted: Wanted | None = None
         self._refused: tuple[Wanted, str] | None = None
+        self._taken: tuple[Wanted, str] | None = None
         self._retry_at = math.inf
         self._last: SwapReport | None = None
         self._unreachable = ""
@@ -83,7 +84,7 @@ class Reconciler:
             self._unreachable = await asyncio.to_thread(self._desired.problem, self._model)
             if self._refused is not None and self._refused[0] != self._wanted:
                 self._refused = None  # something else was wanted meanwhile
-            if self._wanted is None or not self.behind or await self._is_refused(self._wanted):
+            if self._wanted is None or not await self._is_due(self._wanted):
                 return
         except (ChordaeError, OSError) as error:  # served on; asked again at the next step
             if not self._unreachable:
@@ -99,6 +100,7 @@ class Reconciler:
     def begun(self, wanted: Wanted | None, report: SwapReport | None = None) -> None:
         """Note what was wanted when this replica started; with a report: and what was wrong with it."""
         self._wanted, self._last = wanted, report
+        self._taken = None if wanted is None or self.behind else _mark(wanted)
         if wanted is not None and report is not None and report.code != ExpertUnavailable.code:
             self._refused, self._retry_at = _mark(wanted), _retry_at(report.code)
 
@@ -133,8 +135,12 @@ class Reconciler:
             "last_swap": None if self._last is None else self._last.model_dump(),
         }
 
-    async def _is_refused(self, wanted: Wanted) -> bool:
-        return self._refused == await _marked(wanted) and time.monotonic() < self._retry_at
+    async def _is_due(self, wanted: Wanted) -> bool:
+        """Whether it is not served, or not as it lies there now, and has not been refused as it lies there now."""
+        mark = await _marked(wanted)
+        if self._refused == mark and time.monotonic() < self._retry_at:
+            return False
+        return self.behind or (self._taken is not None and mark[1] not in ("", self._taken[1]))
 
     async def _take_turn(self) -> bool:
         try:
@@ -161,6 +167,7 @@ class Reconciler:
         told = (self._model, wanted.version, last.outcome, last.closed_s, last.problem)
         _log.log(level, "%s, version %s: %s; closed for %.2f s. %s", *told)
         blamed = last.outcome in ("refused", "restored") and last.code != ExpertUnavailable.code
+        self._taken = mark if last.outcome == "swapped" else self._taken
         self._refused = mark if blamed else None  # an engine that failed says nothing of the version: tried again
         self._retry_at = _retry_at(last.code)
 

@@ -37,6 +37,9 @@ def stage(wanted: Wanted, served: Loaded) -> Loaded:
         for name, tensor in read_headers(wanted.directory).items():
             if not_finite(tensor):
                 raise VersionRefused(f"the tensor {name} holds NaN or infinity", "train it again, from an earlier step")
+        if not served.directory.is_dir():  # then neither can the old weights be loaded again
+            whose = f"the files of what is served, version {served.weights.version} of {served.weights.name}, are gone"
+            raise VersionUnreadable(whose, f"put them back into {served.directory.name}; it is served on from memory")
         same_architecture(new, served)  # last: what differs in nothing else can be begun with
     except (BadInput, BadSettings) as error:
         raise VersionRefused(error.problem, error.remedy) from error

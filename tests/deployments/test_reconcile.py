@@ -1,15 +1,18 @@
 """A replica comes to what is wanted, one at a time, and says what it serves and what became of its changes."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import make_settings
+from test_swap import fitted
 from versions import InMemoryDesired, ValueEngine, canary_of, checkpoint_of, register, version_of
 
 from chordae.deployments.expert import Expert
+from chordae.platform.calibration import write_calibration
 from chordae.platform.errors import BadSettings, ChordaeError, ExpertUnavailable
 from chordae.platform.settings import Settings
 from chordae.platform.wanted import Wanted
@@ -169,6 +172,29 @@ async def test_the_same_weights_under_another_number_change_the_name_alone(setti
     while await served(expert) != "7 v1":
         await asyncio.sleep(0.005)
     assert engine.loads == []
+    expert.stop()
+
+
+async def test_what_is_served_is_taken_up_anew_where_it_was_registered_again_and_one_that_is_damaged_is_not(
+    settings: Settings, tmp_path: Path
+) -> None:
+    first = version_of(tmp_path, 1)
+    engine = StartedEngine(1)
+    expert = Expert("ecg", settings, engine, InMemoryDesired(first))
+    await expert.start()
+    assert expert._loaded.calibration is None
+    write_calibration(first.directory, fitted(first.digest, 0.3))
+    register(first.directory, first.model, first.version, [canary_of(1)])
+    async with asyncio.timeout(10):
+        while expert._loaded.calibration is None:
+            await asyncio.sleep(0.005)
+    assert (await served(expert), engine.loads) == ("1 v1", []), "no weights are loaded for it"
+    listed = json.loads((first.directory / "version.json").read_text())
+    (first.directory / "version.json").write_text(json.dumps(listed | {"files": {"gone": "0"}}))
+    async with asyncio.timeout(10):
+        while expert._versions.state()["last_swap"]["outcome"] != "refused":
+            await asyncio.sleep(0.005)
+    assert await served(expert) == "1 v1" and (await expert.readiness())["ready"]
     expert.stop()
 
 

@@ -1,6 +1,7 @@
 """A version is looked through before it is loaded; what is wrong with it is said by name."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from versions import canary_of, checkpoint_of, register, version_of
 
 from chordae.deployments.loaded import Loaded, look_at
 from chordae.deployments.staging import stage
-from chordae.platform.errors import AnotherArchitecture, VersionRefused
+from chordae.platform.errors import AnotherArchitecture, VersionRefused, VersionUnreadable
 from chordae.platform.wanted import Wanted
 
 
@@ -30,6 +31,12 @@ def test_a_sound_version_passes_and_goes_by_the_registrys_name(tmp_path: Path, s
     new = stage(wanted, served)
     assert (new.weights.version, new.weights.digest, new.directory) == ("1", wanted.digest, wanted.directory)
     assert new.canaries is not None
+
+
+def test_where_what_is_served_is_gone_that_is_what_is_said(tmp_path: Path, served: Loaded) -> None:
+    shutil.rmtree(served.directory)
+    with pytest.raises(VersionUnreadable, match=r"what is served, version .* are gone"):
+        stage(version_of(tmp_path, 1), served)
 
 
 def _flip(directory: Path) -> None:

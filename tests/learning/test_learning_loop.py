@@ -136,6 +136,7 @@ def kill(pid: int, actor_alone: bool) -> None:
             continue
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_whatever_is_killed_a_round_uses_every_record_once_and_ends_with_one_decision(settings_file: Path) -> None:
     settings = load_settings(settings_file)

@@ -130,7 +130,7 @@ class Desired:
         problem = ""
         for alias, before in (("champion", last.champion), ("candidate", last.candidate)):
             try:
-                found[alias] = self._named(model, aliases.get(cast("Alias", alias)), last)
+                found[alias] = self._named(model, aliases.get(cast("Alias", alias)))
             except UnknownVersion as error:  # set by hand on what is no version of ours; the other one counts
                 found[alias], problem = before, str(error)
             except RegistryUnreachable as error:
@@ -143,12 +143,9 @@ class Desired:
         path.chmod(0o644)
         return said
 
-    def _named(self, model: str, number: str | None, last: Desire) -> Named | None:
-        """With its digest, which no registry changes: asked once."""
-        if number is None:
-            return None
-        known = next((one for one in (last.champion, last.candidate) if one and one.version == number), None)
-        return known or Named(version=number, digest=self._models.version(model, number).digest)
+    def _named(self, model: str, number: str | None) -> Named | None:
+        """With its digest, asked anew each time: a registry that was replaced numbers its versions from 1 again."""
+        return None if number is None else Named(version=number, digest=self._models.version(model, number).digest)
 
     def _wanted(self, model: str, named: Named | None) -> Wanted | None:
         if named is None:

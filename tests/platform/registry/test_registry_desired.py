@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 from registries import checkpoint, empty_registry
 
 from chordae.platform.errors import RegistryUnreachable
-from chordae.platform.registry.desired import Desired
+from chordae.platform.registry.desired import Desired, Named
 from chordae.platform.registry.models import Models
 from chordae.platform.wanted import Wanted
 from chordae.platform.weights import identify
@@ -67,6 +68,20 @@ def test_a_registry_that_is_damaged_stops_nobody(data_dir: Path, tmp_path: Path)
         other.unlink()
     assert Desired(data_dir, 5).wanted("tiny") == version.wanted
     assert "does not answer" in Desired(data_dir, 5).problem("tiny")
+
+
+def test_another_registry_in_its_place_has_versions_of_its_own(data_dir: Path, tmp_path: Path) -> None:
+    Models(data_dir).register(checkpoint(tmp_path, 1))
+    Models(data_dir).set_alias("tiny", "champion", "1")
+    assert Desired(data_dir, 5).wanted("tiny") is not None
+    other = Models(empty_registry(tmp_path / "other"))
+    version = other.register(checkpoint(tmp_path, 2))
+    other.set_alias("tiny", "champion", "1")
+    for old in data_dir.glob("mlflow.db-*"):
+        old.unlink()
+    shutil.copy(tmp_path / "other" / "mlflow.db", data_dir / "mlflow.db")
+    grow_old(data_dir)
+    assert Desired(data_dir, 5).desire("tiny").champion == Named(version="1", digest=version.digest)
 
 
 def test_where_nothing_is_registered_the_settings_decide_and_the_registry_is_not_asked(
