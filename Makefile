@@ -25,7 +25,7 @@ demo: $(INSTALLED)
 
 # Those that start an engine come last and one after the other: each has the machine to itself.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile -m "not engine"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile -m "not engine"
 	$(BIN)/python -m pytest -q -m engine
 
 lint: $(INSTALLED)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it when it is imported, and fakes imports it
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it for those it starts, and a console reads it when it is made
 
 import numpy as np
 import pytest
