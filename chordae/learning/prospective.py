@@ -21,8 +21,7 @@ from chordae.learning.diagnosis_evaluation_report import DiagnosisOutcome
 from chordae.learning.launch import train
 from chordae.learning.pcrl.config import PcrlConfig
 from chordae.learning.pcrl.noise import mixed_up
-from chordae.learning.pcrl.replay import with_noise
-from chordae.learning.pcrl.rounds import steps_for
+from chordae.learning.pcrl.replay import steps_for, with_noise
 from chordae.learning.pcrl.state import read_labels
 from chordae.learning.pcrl.unlabelled import Unlabelled, write_unlabelled
 from chordae.learning.reasoner_lessons import case_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -17,15 +18,20 @@ _NOTHING_SENT_HOME = {"RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1", "HF_H
 def start_ray(cluster: ClusterSettings) -> bool:
     """Start Ray here, or join the cluster of these settings; `ray.shutdown()` ends it. Signal handlers stay as set.
 
-    Returns False, and does nothing, where this process has Ray already. Must come before the first `import ray`, which
-    reads the environment.
+    Returns False, and does nothing, where this process has Ray already.
+
+    Raises:
+        RuntimeError: Ray was imported before, and has read its environment: its parts would refuse each other's tokens.
     """
+    early = "ray" in sys.modules and cluster.address is None and not _OWN_CLUSTER.keys() <= os.environ.keys()
     for name, value in (_NOTHING_SENT_HOME | (_OWN_CLUSTER if cluster.address is None else {})).items():
         os.environ.setdefault(name, value)
     import ray
 
     if ray.is_initialized():
         return False
+    if early:
+        raise RuntimeError("Ray was imported before start_ray")
     _keep_token_private()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     if cluster.address is None:

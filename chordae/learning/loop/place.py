@@ -14,7 +14,7 @@ import yaml
 from chordae.learning.checkpoint import manifest_of
 from chordae.learning.config import load_config
 from chordae.learning.pcrl.config import PcrlConfig
-from chordae.learning.pcrl.rounds import steps_for
+from chordae.learning.pcrl.replay import steps_for
 from chordae.learning.pcrl.unlabelled import Unlabelled, write_unlabelled
 from chordae.platform.diagnosis.record import CmrRecord
 from chordae.platform.errors import BadSettings, RoundUnderWay

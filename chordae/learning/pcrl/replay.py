@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from chordae.learning.pcrl.config import PcrlConfig
+
 T = TypeVar("T")
 
 
@@ -79,3 +81,9 @@ def _placed(cases: Sequence[T], chosen: Sequence[T], rng: np.random.Generator) -
     for place, item in zip(rng.permutation(len(result))[: len(chosen)], chosen, strict=True):
         result[place] = item
     return result
+
+
+def steps_for(config: PcrlConfig, cases: int) -> int:
+    """Steps a round, as many as the configuration has at least, in which each of so many cases comes up once."""
+    new, _ = shares(config.step_prompts, config.replay)
+    return max(config.round_steps, math.ceil(math.ceil(cases / config.rounds) / new)) if new else config.round_steps

@@ -6,7 +6,6 @@ After the last round it looks once more; weights that a brake held are never wri
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from chordae.learning.pcrl.abstention import PseudoLabel
 from chordae.learning.pcrl.brakes import RoundFigures, brake, least_sentinels
-from chordae.learning.pcrl.config import PcrlConfig, PcrlRun
+from chordae.learning.pcrl.config import PcrlRun
 from chordae.learning.pcrl.replay import in_turns, shares, with_replay
 from chordae.learning.pcrl.rewards import case_weights, weighted_advantages
 from chordae.learning.pcrl.state import PcrlState
@@ -122,12 +121,6 @@ def parts_of(examples: Sequence[str], rounds: int, seed: int) -> list[list[str]]
     """The cases of each round: about as many, in an order that ids and seed decide."""
     order = sorted(examples, key=lambda one: hashlib.sha256(f"{seed}\0{one}".encode()).digest())
     return [order[number::rounds] for number in range(rounds)]
-
-
-def steps_for(config: PcrlConfig, cases: int) -> int:
-    """Steps a round, as many as the configuration has at least, in which each of so many cases comes up once."""
-    new, _ = shares(config.step_prompts, config.replay)
-    return max(config.round_steps, math.ceil(math.ceil(cases / config.rounds) / new)) if new else config.round_steps
 
 
 def refuse_few(watched: int, config: PcrlRun) -> None:
