@@ -154,11 +154,11 @@ def ask_mcq(
 
 
 def pose_mcq(topic: Topic, names: Sequence[str], rng: np.random.Generator) -> Mcq:
-    """The same kind of question with these findings as options, about a study of which nobody knows what is true.
+    """The same kind of question with these findings as options, in this order, about a study that nobody has read.
 
-    Its `correct` is -1. `rng` decides the options' order and the words.
+    Its `correct` is -1. `rng` decides the words.
     """
-    options = [*(names[int(index)] for index in rng.permutation(len(names))), wording.NONE_OPTION]
+    options = [*names, wording.NONE_OPTION]
     text = _put(topic, options, rng)
     return Mcq(topic.modality, topic.key, topic.category, text, tuple(options), -1, answer="", finding="")
 

@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -36,7 +37,7 @@ from chordae.learning.run_config import Run
 from chordae.learning.studies import Media, Studies, load_samples, refuse_held_out
 from chordae.learning.tracking import LOSSES, LossLog
 from chordae.learning.tracking_callback import Say
-from chordae.platform.errors import BadSettings, LearningHalted
+from chordae.platform.errors import BadInput, BadSettings, LearningHalted
 from chordae.platform.files import write_atomically
 from chordae.platform.registry.client import tracking_uri
 from chordae.platform.registry.tracking import TrackedRun
@@ -181,10 +182,11 @@ def prepare(config: Run) -> None:
         open_studies(config)
         open_foreign(config)
     if isinstance(config, McqPcrlConfig):
+        modality = _view(config).modality
+        refuse_held_out(load_samples(config.unlabelled, modality), (*config.held_out, *config.sentinels))
+        refuse_held_out(load_samples(config.datasets, modality), (*config.unlabelled, *config.sentinels))
         for apart in (config.unlabelled, config.sentinels):
-            refuse_held_out(load_samples(config.datasets, _view(config).modality), apart)
             open_media(config, apart)
-        refuse_held_out(load_samples(config.sentinels, _view(config).modality), config.unlabelled)
 
 
 def _assessed_on(config: Run) -> tuple[Path, ...]:
@@ -207,9 +209,16 @@ def open_studies(config: Run) -> Studies:
 
 
 def open_media(config: Run, datasets: Sequence[Path]) -> Media:
-    """Studies of these directories as the expert of a configuration sees them. Raises BadInput as `prepare`."""
+    """Studies of these directories as the expert of a configuration sees them.
+
+    Raises:
+        BadInput: as `prepare`, or a study is there twice.
+    """
     view = _view(config)
-    return Media(load_samples(datasets, view.modality), view)
+    samples = load_samples(datasets, view.modality)
+    if twice := [name for name, count in Counter(Path(one.media).name for _, one in samples).items() if count > 1]:
+        raise BadInput(f"{len(twice)} studies are there twice, {min(twice)} first", "name every directory once")
+    return Media(samples, view)
 
 
 def open_foreign(config: Run) -> Foreign | None:

@@ -110,8 +110,8 @@ def refuse_held_out(samples: Sequence[tuple[Path, Sample]], held_out: Sequence[P
         for place, sample in samples:
             if (sample.site, sample.patient) in kept or Path(sample.media).name in media:
                 raise BadInput(
-                    f"patient {sample.patient} of {sample.site} is in {place} and in the held-out {dataset}",
-                    "make the training set again without the patients of the test set",
+                    f"patient {sample.patient} of {sample.site} is in {place} and in {dataset}",
+                    "make one of them again: what is learned from, what judges and what is unlabelled share no patient",
                 )
 
 

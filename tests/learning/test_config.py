@@ -8,7 +8,11 @@ from pydantic import Field
 
 from chordae.learning.config import MaGrpoConfig, parse_config
 from chordae.learning.curriculum.config import CurriculumConfig
-from chordae.learning.run_config import NanoShape
+from chordae.learning.grpo_config import ExpertGrpo
+from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.mcq_config import McqPcrlConfig
+from chordae.learning.reasoner_run import ReasonerRun
+from chordae.learning.run_config import NanoShape, Run
 
 SFT = {"type": "sft", "name": "a", "version": "1", "phases": [{"steps": 3, "tasks": 1.0}]}
 MA_GRPO = {
@@ -55,6 +59,13 @@ def test_a_field_that_is_added_with_a_default_changes_no_digest_at_any_depth() -
         config.digest()
     )
     assert wider.model_copy(update={"penalty": 0.5}).digest() != config.digest()
+
+
+@pytest.mark.parametrize(("kind", "whose"), [(PcrlConfig, ReasonerRun), (McqPcrlConfig, ExpertGrpo)])
+def test_pcrl_has_the_defaults_and_limits_of_those_whose_it_is(kind: type[Run], whose: type[Run]) -> None:
+    for name in whose.model_fields.keys() - {"type", "steps", "workers"}:
+        assert repr(kind.model_fields[name]) == repr(whose.model_fields[name]), name
+    assert "Le(le=1)" in repr(kind.model_fields["workers"]), "one state"
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

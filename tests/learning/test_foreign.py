@@ -53,7 +53,7 @@ def test_a_dataset_of_the_experts_own_modality_is_refused(echoes: Path) -> None:
 
 
 def test_patients_of_the_test_set_are_refused_here_too(ecgs: Path) -> None:
-    with pytest.raises(BadInput, match="held-out"):
+    with pytest.raises(BadInput, match="share no patient"):
         Foreign([ecgs], [ecgs], ECHO)
 
 

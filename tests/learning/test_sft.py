@@ -338,7 +338,7 @@ def test_a_held_out_patient_in_the_training_data_is_refused(pretrained: Path, da
     prepared(tmp_path, pretrained, dataset, held_out=(test_set,))
     rows = (test_set / "samples.jsonl").read_text() + (dataset / "samples.jsonl").read_text().splitlines()[3] + "\n"
     (test_set / "samples.jsonl").write_text(rows)
-    with pytest.raises(BadInput, match="held-out"):
+    with pytest.raises(BadInput, match="share no patient"):
         prepared(tmp_path, pretrained, dataset, held_out=(test_set,))
 
 

@@ -9,14 +9,14 @@ from chordae.learning.curriculum.rewards.combine import RewardWeights
 from chordae.learning.pcrl.abstention import AbstentionSettings
 from chordae.learning.pcrl.brakes import BrakeSettings
 from chordae.learning.reasoner_run import ReasonerRun
-from chordae.learning.run_config import Run
+from chordae.learning.run_config import Strict
 
 
-class PcrlRun(Run):
+class PcrlRun(Strict):
     """Prospective continuous reinforcement learning: unlabelled cases, answered, voted on, learned.
 
     A round takes the next part of the unlabelled cases: they are labelled by weights that have never been trained on
-    them, then trained on.
+    them, then trained on. Not a `Run` itself: whose run it is says that, with defaults of its own.
     """
 
     steps: int = Field(0, ge=0, description="Those of all rounds; leave it out.")

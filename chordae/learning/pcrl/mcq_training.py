@@ -81,7 +81,9 @@ def make_trainer(model: Any, tokenizer: Any, session: Session, state: PcrlState)
     posed = PosedPrompts(
         unlabelled, pose(unlabelled, occurring, config.seed), config.wordings, tokenizer, config.seed, limit
     )
-    known = pose(sentinels, occurring, config.seed, known=True)[: config.most_sentinels]
+    known = pose(sentinels, occurring, config.seed, known=True)
+    looked_at = set(parts_of([one.case for one in known], 1, config.seed)[0][: config.most_sentinels])
+    known = [one for one in known if one.case in looked_at]
     watched = PosedPrompts(sentinels, known, config.wordings, tokenizer, config.seed, limit)
     refuse_few(len(known), config)
     replayed = StudyPrompts(studies, tokenizer, config.seed, config.augment, limit)
@@ -183,8 +185,7 @@ class McqPcrlTrainer(PolicyTrainer):
         cases = self.rounds.step(self.state.global_step, len(numbers), [None])
         self.step_prompts.clear()
         for number, case in zip(numbers, cases, strict=True):
-            option = None if case is None else self.rounds.labels[case].category
-            self.step_prompts[number] = None if case is None or option is None else (case, option)
+            self.step_prompts[number] = None if case is None else (case, self.rounds.believed(case))
         scored: dict[str, Any] = super()._generate_and_score_completions(inputs)
         return scored | {"advantages": self.rounds.weighted(scored["advantages"], cases)}
 

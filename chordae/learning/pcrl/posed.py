@@ -13,11 +13,14 @@ import numpy as np
 from chordae.cohort import wording
 from chordae.cohort.dataset import Sample
 from chordae.cohort.findings import Topic
-from chordae.cohort.questions import LISTED, Mcq, pose_mcq
+from chordae.cohort.questions import LISTED, pose_mcq
 from chordae.learning.grading import chosen_option
 from chordae.learning.rollout import Prompt, Prompts, StudyPrompts
 from chordae.learning.studies import Media
 from chordae.platform.errors import BadInput
+
+FEWEST = 2
+"""So many findings of a topic are too few to be listed in two orders, one of them left out."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Posed:
 def pose(media: Media, occurring: Mapping[Topic, Sequence[str]], seed: int, known: bool = False) -> list[Posed]:
     """A question on each study, by its media's hash and the seed; a study may have none of the topics.
 
+    Findings are listed evenly, for nobody knows which is true: "None of the other options" is right in the share of
+    questions that the listed ones leave over, which is less than in training. Topics of which fewer than three findings
+    occur are not asked about: one finding alone has no other order.
+
     Args:
         media: the studies.
         occurring: what is asked about, and the findings that options are taken from.
@@ -46,26 +53,28 @@ def pose(media: Media, occurring: Mapping[Topic, Sequence[str]], seed: int, know
         known: ask only what the sample tells; else its findings are not looked at.
 
     Raises:
-        BadInput: the same media twice.
+        BadInput: nothing can be asked about any of them.
     """
+    orderable = [topic for topic, names in occurring.items() if len(names) > FEWEST]
     found = []
     for study, sample in enumerate(media.samples):
         name = Path(sample.media).stem
         rng = np.random.default_rng([seed, int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)])
-        asked = [one for one in occurring if not known or sample.findings.get(one.key) in occurring[one]]
+        asked = [one for one in orderable if not known or sample.findings.get(one.key) in occurring[one]]
         if not asked:
             continue
         topic = asked[int(rng.integers(len(asked)))]
         names = occurring[topic]
         drawn = [names[int(place)] for place in rng.permutation(len(names))[: min(LISTED, len(names) - 1)]]
         found.append(Posed(f"{name} {topic.key}", study, topic, tuple(drawn)))
-    if len({one.case for one in found}) < len(found):
-        raise BadInput("a study is there twice", "name every directory once")
+    if not found:
+        raise BadInput("there is no question to ask about these studies", "use a labelled set with more findings")
     return found
 
 
 class PosedPrompts(Prompts):
-    """Such questions in several wordings: number = place * wordings + wording; options are ordered anew in each."""
+    """Such questions in several wordings: number = place * wordings + wording; the next has the options in the next
+    order, the first of them last."""
 
     def __init__(
         self, media: Media, posed: Sequence[Posed], wordings: int, tokenizer: Any, seed: int, limit: int
@@ -76,7 +85,9 @@ class PosedPrompts(Prompts):
 
     def _draw(self, number: int) -> Prompt:
         one, rng = self.posed[number // self.wordings], np.random.default_rng([self.seed, number])
-        return self.prompt(pose_mcq(one.topic, one.offered, rng), self.studies.seen(one.study))
+        turn = number % self.wordings % len(one.offered)
+        names = (*one.offered[turn:], *one.offered[:turn])
+        return self.prompt(pose_mcq(one.topic, names, rng), self.studies.seen(one.study))
 
     def numbers(self, cases: Sequence[str], wordings: int) -> list[int]:
         """Of these cases, the first so many wordings of each."""
@@ -105,8 +116,4 @@ class StepPrompts(Prompts):
             return self.replayed.draw(number)
         case, option = believed
         prompt = self.posed.draw(self.posed.places[case] * self.posed.wordings)
-        return replace(prompt, mcq=_answered(prompt.mcq, option))
-
-
-def _answered(mcq: Mcq, option: str) -> Mcq:
-    return replace(mcq, correct=mcq.options.index(option))
+        return replace(prompt, mcq=replace(prompt.mcq, correct=prompt.mcq.options.index(option)))

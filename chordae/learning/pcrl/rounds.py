@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from chordae.learning.pcrl.abstention import PseudoLabel
 from chordae.learning.pcrl.brakes import RoundFigures, brake, least_sentinels
-from chordae.learning.pcrl.config import PcrlRun
+from chordae.learning.pcrl.config import PcrlConfig
+from chordae.learning.pcrl.mcq_config import McqPcrlConfig
 from chordae.learning.pcrl.replay import in_turns, shares, with_replay
 from chordae.learning.pcrl.rewards import case_weights, weighted_advantages
 from chordae.learning.pcrl.state import PcrlState
@@ -26,6 +27,7 @@ from chordae.platform.errors import BadSettings, LearningHalted
 VOTERS, WATCH = 2**30, 2**30 + 1
 """Streams of random numbers of a step, beside those of the answers that are trained on."""
 T = TypeVar("T")
+AnyPcrl = PcrlConfig | McqPcrlConfig
 
 
 class Learner(Protocol):
@@ -47,7 +49,7 @@ class Rounds:
 
     report: StepReport
 
-    def __init__(self, learner: Learner, parts: Sequence[Sequence[str]], state: PcrlState, config: PcrlRun) -> None:
+    def __init__(self, learner: Learner, parts: Sequence[Sequence[str]], state: PcrlState, config: AnyPcrl) -> None:
         """`parts` are the rounds' cases; `state` is gone on from."""
         self.learner, self.parts, self.state, self.config = learner, parts, state, config
         self.labels = {label.case: label for part in state.labels for label in part}
@@ -85,6 +87,10 @@ class Rounds:
         elif (halt := brake(self.state.start, now, settings, self.config.rounds)) is not None:
             raise LearningHalted(halt.sentence, "look at the cases that came in; the champion goes on serving")
 
+    def believed(self, case: str) -> str:
+        """What is believed of a case that `step` gave out."""
+        return cast("str", self.labels[case].category)  # cases without a label are not given out
+
     def weighted(self, advantages: Tensor, cases: Sequence[str | None]) -> Tensor:
         """(P * G,) advantages of P prompts' answers, by how sure their labels are; replayed ones as they are."""
         weights = case_weights([None if one is None else self.labels.get(one) for one in cases])
@@ -102,9 +108,8 @@ class Rounds:
     def _refuse_nonsense(self) -> None:
         """Whatever the brakes: weights that are no numbers answer nothing, and no later step mends them."""
         if not all(torch.isfinite(one).all() for one in self.learner.model.parameters()):
-            raise LearningHalted(
-                "the weights are no finite numbers any more", "lower learning_rate; the champion goes on serving"
-            )
+            problem = f"In round {max(self.state.rounds, 1)} weights became no finite numbers."
+            raise LearningHalted(problem, "lower learning_rate; the champion goes on serving")
 
 
 def figures_of(state: PcrlState) -> dict[str, float]:
@@ -123,7 +128,7 @@ def parts_of(examples: Sequence[str], rounds: int, seed: int) -> list[list[str]]
     return [order[number::rounds] for number in range(rounds)]
 
 
-def refuse_few(watched: int, config: PcrlRun) -> None:
+def refuse_few(watched: int, config: AnyPcrl) -> None:
     """See that there are sentinels enough for a brake to be pulled.
 
     Raises:
