@@ -84,10 +84,9 @@ def measure() -> list[dict[str, Any]]:
         config.write_text(yaml.safe_dump(told))
         settings = load_settings(config)
         versions = _registered(settings, Path(folder))
-        cold = _cold_start(settings)
         supervisor.start_detached(config, print)
         try:
-            return asyncio.run(_measured(settings, versions, cold))
+            return asyncio.run(_measured(settings, versions))
         finally:
             supervisor.stop_running(settings)
 
@@ -110,7 +109,10 @@ def _promotions(settings: Settings) -> Promotions:
 
 
 def _cold_start(settings: Settings) -> float:
-    """Seconds from a new process to an engine that answers: what a replica that is restarted takes at least."""
+    """Seconds from a new process to an engine that answers: what a replica that is restarted takes at least.
+
+    Beside the same clients as the swaps: both share the machine with them, so the ratio is of like with like.
+    """
     model, started = settings.experts[TWICE], time.perf_counter()
     command = [sys.executable, "-c", ONE, str(Path(model.model).resolve()), model.engine.model_dump_json()]
     subprocess.run(command, check=True, capture_output=True)
@@ -125,7 +127,7 @@ def start_engine(words: Sequence[str]) -> None:
     engine.stop()
 
 
-async def _measured(settings: Settings, versions: dict[str, tuple[str, str]], cold: float) -> list[dict[str, Any]]:
+async def _measured(settings: Settings, versions: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
     connector, patience = aiohttp.TCPConnector(limit=0, force_close=True), aiohttp.ClientTimeout(total=300)
     async with aiohttp.ClientSession(connector=connector, timeout=patience) as http:
         load = _Load(settings, http)
@@ -145,21 +147,25 @@ async def _measured(settings: Settings, versions: dict[str, tuple[str, str]], co
                 name = list(versions)[number % len(versions)]
                 turn = 1 - number // len(versions) % 2
                 swaps.append(await _promote(settings, http, name, versions[name][turn], turn))
+            after = time.monotonic()
+            cold = await asyncio.to_thread(_cold_start, settings)
         finally:
             stop.set()
             await asyncio.gather(*clients)
     steady = [one.seconds for one in load.answers if one.began + one.seconds < between]
-    during = [one.seconds for one in load.answers if one.began + one.seconds >= between]
+    during = [one.seconds for one in load.answers if between <= one.began + one.seconds < after]
     mixed = sum(one.text != right.get((one.model, one.digest)) for one in load.answers)
-    print(f"{len(steady)} answers in steady state, {len(during)} during {len(swaps)} swaps; cold start {cold:.1f} s")
+    closed = [one.without_service_s for one in swaps]
+    print(f"{len(steady)} answers in steady state, {len(during)} during {len(swaps)} swaps")
+    print(f"without service: median {median(closed):.2f} s, longest {max(closed):.2f} s; cold start {cold:.1f} s")
     slower = float(np.quantile(during, 0.99) / np.quantile(steady, 0.99))
-    away = median(one.without_service_s for one in swaps) / cold
+    away = median(closed) / cold
     return [
         entry(f"answers that failed during {len(swaps)} swaps, {CLIENTS} clients", load.failed, "", "<= 0"),
         entry("answers that mixed versions", mixed, "", "<= 0"),
         entry("answers of another version once all replicas had opened", _late(load.answers, swaps), "", "<= 0"),
         entry("p99 during swaps / steady state", slower, "x", "<= 2"),
-        entry("time without service of a swap / cold start", away, "x", "<= 0.02"),
+        entry("time without service of a swap / cold start under the same load", away, "x", "<= 0.02"),
     ]
 
 
