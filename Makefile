@@ -41,7 +41,6 @@ bench: $(INSTALLED)
 bench-learning: $(INSTALLED)
 	for set in train dev test arms-dev; do \
 	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
-	test -d var/models/cmr-r-arms-start || $(BIN)/chordae train sft --config configs/train/cmr-r-arms/start.yaml
 	$(BIN)/python -m benchmarks.learning
 
 # What unlabelled records of a late site are worth: hours on 2 cores; what is done is not done again.

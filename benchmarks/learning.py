@@ -1,6 +1,6 @@
 """`make bench-learning`: seven ways of stage 2 from one stage-1 checkpoint, three seeds and as many answers each.
 
-Hours. Runs go side by side, each on a core of its own; what is finished in --directory is not run again, and a run that
+Hours. Runs go side by side, each on a core of its own; what has a result in --results is not run again, and a run that
 was stopped goes on. A subset: --arms naive thompson --seeds 1 --rounds 2.
 """
 
@@ -22,9 +22,9 @@ from chordae.learning.arms import (
     NAIVE,
     RunResult,
     config_of,
-    directory_of,
     load_base,
     read_result,
+    result_of,
     run_arm,
     seeds_of,
 )
@@ -33,7 +33,7 @@ from chordae.learning.launch import WORKER_ENVIRONMENT
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import ExpertSettings, load_settings
 
-RESULTS = Path(__file__).parent / "results" / "learning.json"
+RESULTS = Path(__file__).parent / "results" / "learning"
 ONE = "import sys; from benchmarks.learning import main_of_one; main_of_one(sys.argv[1:])"
 """Not `-m`: the engine's process, which is spawned, would import all of this again."""
 BASE = Path("configs/train/cmr-r-arms/base.yaml")
@@ -49,7 +49,7 @@ def main(words: list[str] | None = None) -> int:
     found: list[RunResult] = []
     for arm, seed in runs:
         config = config_of(arm, seed, base, told.rounds)
-        result = read_result(directory_of(told.directory, arm, seed, config), config)
+        result = read_result(result_of(told.results, arm, seed, config), config)
         found += [] if result is None else [result]
     lines = summarise(found)
     machine = f"{platform.machine()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 1024**3:.0f} GiB"
@@ -62,8 +62,7 @@ def main(words: list[str] | None = None) -> int:
         "arms": [line.model_dump(mode="json") for line in lines],
         "curves": [{"arm": run.arm, "seed": run.seed, "curve": run.model_dump()["curve"]} for run in found],
     }
-    told.results.parent.mkdir(parents=True, exist_ok=True)
-    told.results.write_text(json.dumps(content, indent=1) + "\n")
+    (told.results / "summary.json").write_text(json.dumps(content, indent=1) + "\n")
     Console(width=200).print(table(lines))
     return int(bool(failed))
 
@@ -72,7 +71,8 @@ def main_of_one(words: list[str]) -> None:
     """Run one arm with one seed, in this process."""
     told = _arguments().parse_args(words)
     settings = _settings(told)
-    run_arm(told.arms[0], told.seeds[0], told.base, told.rounds, told.test, settings, told.directory, told.most)
+    places = (told.directory, told.results)
+    run_arm(told.arms[0], told.seeds[0], told.base, told.rounds, told.test, settings, *places, told.most)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -85,7 +85,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--most", type=int, default=0, help="of the test set's records; 0: all")
     parser.add_argument("--settings", type=Path, default=Path("configs/laptop.yaml"), help="with the reasoner's engine")
     parser.add_argument("--directory", type=Path, default=Path("var/arms"), help="where runs lie")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where their results are kept")
     parser.add_argument("--at-once", type=int, default=2, help="runs side by side, as far as there are cores")
     return parser
 
@@ -111,7 +111,7 @@ def _side_by_side(told: argparse.Namespace, runs: list[tuple[str, int]]) -> list
         rounds = [] if told.rounds is None else ["--rounds", str(told.rounds)]
         command = ["taskset", "-c", str(core), sys.executable, "-c", ONE]
         command += ["--arms", arm, "--seeds", str(seed), *rounds, "--most", str(told.most)]
-        for name in ("base", "test", "settings", "directory"):
+        for name in ("base", "test", "settings", "directory", "results"):
             command += [f"--{name}", str(getattr(told, name))]
         try:
             with log.open("a") as file:

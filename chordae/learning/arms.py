@@ -1,10 +1,12 @@
 """The arms of `make bench-learning`: runs that differ in how rounds are drawn, filtered and rewarded, nothing else.
 
 All begin from one stage-1 checkpoint and end with the same number of answers, to a step; a filter's replacements count.
-A run has a directory with its configuration, checkpoint, losses and, once it is judged on the test set, `result.json`;
-what is there is not done again, and a training that was stopped goes on.
+A run has a directory with its configuration, checkpoint and losses, and, once it is judged on the test set, a result,
+which is kept apart: it is the evidence, of which every figure can be computed again. What is there is not done again,
+and a training that was stopped goes on.
 """
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +46,6 @@ ARMS: dict[str, dict[str, object]] = {
     "thompson-zero-variance": {"sampler": Thompson(), "filter": FILTER},
 }
 """What each changes in the curriculum; `SFT` is the stage-1 checkpoint as it is."""
-RESULT = "result.json"
 
 
 class Point(BaseModel):
@@ -108,8 +109,13 @@ def load_base(path: Path) -> MaGrpoConfig:
     return base
 
 
+def result_of(results: Path, arm: str, seed: int, config: MaGrpoConfig) -> Path:
+    """Where a run's result is kept; one of other lengths has another."""
+    return results / f"{arm}-seed{seed}-rounds{config.rounds}.json.gz"
+
+
 def directory_of(root: Path, arm: str, seed: int, config: MaGrpoConfig) -> Path:
-    """A run's directory; one of other lengths has another."""
+    """A run's directory; likewise."""
     return root / f"{arm}-seed{seed}-rounds{config.rounds}"
 
 
@@ -121,6 +127,7 @@ def run_arm(
     test: Path,
     settings: ExpertSettings,
     root: Path,
+    results: Path,
     most: int,
 ) -> RunResult:
     """Train and judge one arm, or what is missing of that.
@@ -131,6 +138,7 @@ def run_arm(
         test: the test set's directory.
         settings: the engine that diagnoses it; its model is not looked at.
         root: where runs lie.
+        results: where results are kept.
         most: of the test set's cases; 0: all.
 
     Raises:
@@ -138,14 +146,14 @@ def run_arm(
         BadSettings: as `train`; what is there began from other weights, or was judged on other cases.
     """
     config = config_of(arm, seed, load_base(base_path), rounds)
-    directory = directory_of(root, arm, seed, config)
+    directory, kept = directory_of(root, arm, seed, config), result_of(results, arm, seed, config)
     start = fetch_checkpoint(str(config.start), None)
     begun, cases = identify(start).digest, chosen(open_cases([test]), most or None)
-    found = read_result(directory, config)
+    found = read_result(kept, config)
     if found is not None:
         asked = [(one.site, one.patient) for one in found.outcomes]
         if found.start != begun or asked != [(one.site, one.patient) for one in cases]:
-            problem = f"{directory} holds a run from other weights, or judged on other cases"
+            problem = f"{kept} is of a run from other weights, or judged on other cases"
             raise BadSettings(problem, "delete it, or name another directory")
         return found
     directory.mkdir(parents=True, exist_ok=True)
@@ -168,7 +176,8 @@ def run_arm(
         rarest=rarest(open_cases(config.cases)),
         outcomes=tuple(outcomes),
     )
-    write_atomically(directory / RESULT, result.model_dump_json().encode())
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(kept, gzip.compress(result.model_dump_json().encode(), mtime=0))
     return result
 
 
@@ -186,20 +195,19 @@ def _trained(checkpoint: Path, config: MaGrpoConfig, start: str) -> bool:
     return (lineage.get("config"), (lineage.get("start") or {}).get("digest")) == (config.digest(), start)
 
 
-def read_result(directory: Path, config: MaGrpoConfig) -> RunResult | None:
+def read_result(path: Path, config: MaGrpoConfig) -> RunResult | None:
     """What a finished run left; none where there is no such run.
 
     Raises:
         BadSettings: it is of another configuration.
         BadInput: it cannot be read.
     """
-    path = directory / RESULT
     if not path.is_file():
         return None
     try:
-        result = RunResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
+        result = RunResult.model_validate_json(gzip.decompress(path.read_bytes()))
+    except (ValidationError, OSError, EOFError) as error:
         raise BadInput(f"{path} is no result of a run", "delete it: the run goes on from its checkpoint") from error
     if result.config != config.digest():
-        raise BadSettings(f"{directory} holds a run of another configuration", "delete it, or name another directory")
+        raise BadSettings(f"{path} is of another configuration", "delete it, or name another directory")
     return result

@@ -1,5 +1,6 @@
 """The arms of `make bench-learning`: equal budgets, what a subset is, what runs come to."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from chordae.learning.arms import (
     directory_of,
     load_base,
     read_result,
+    result_of,
     run_arm,
     seeds_of,
 )
@@ -158,7 +160,7 @@ def test_a_run_ends_with_its_budget_is_judged_and_is_not_done_again(
     settings = ExpertSettings(model="none", port=1)
 
     def run(arm: str) -> RunResult:
-        return run_arm(arm, 1, root / "base.yaml", 2, root / "test", settings, root / "arms", 0)
+        return run_arm(arm, 1, root / "base.yaml", 2, root / "test", settings, root / "arms", root / "results", 0)
 
     base = load_base(root / "base.yaml")
     for arm in (NAIVE, "thompson-zero-variance"):
@@ -174,13 +176,13 @@ def test_a_run_ends_with_its_budget_is_judged_and_is_not_done_again(
         assert arm != NAIVE or len(steps) == 4
         assert found.curve[-1].rollouts == found.rollouts, "the last point is the end's"
         assert all(0 <= point.macro_f1 <= 1 for point in found.curve)
-        assert run(arm) == found == read_result(directory, config)
+        assert run(arm) == found == read_result(result_of(root / "results", arm, 1, config), config)
     assert len(asked) == 2
     with pytest.raises(BadSettings, match="another configuration"):
-        read_result(directory, config.model_copy(update={"seed": 2}))
+        read_result(result_of(root / "results", arm, 1, config), config.model_copy(update={"seed": 2}))
     assert run(SFT).rollouts == 0 and asked[-1] == root / "start"
     with pytest.raises(BadSettings, match="other cases"):
-        run_arm(NAIVE, 1, root / "base.yaml", 2, root / "test", settings, root / "arms", 3)
+        run_arm(NAIVE, 1, root / "base.yaml", 2, root / "test", settings, root / "arms", root / "results", 3)
 
 
 def test_a_subset_is_run_side_by_side_and_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,16 +193,16 @@ def test_a_subset_is_run_side_by_side_and_written(root: Path, monkeypatch: pytes
         arm, seed = words[words.index("--arms") + 1], int(words[words.index("--seeds") + 1])
         config = config_of(arm, seed, base, 2)
         made = result(arm, seed, 0.5, [] if arm == SFT else [(64, 0.5)]).model_copy(update={"config": config.digest()})
-        directory = directory_of(root / "arms", arm, seed, config)
-        directory.mkdir(parents=True)
-        (directory / "result.json").write_text(made.model_dump_json())
+        (root / "results").mkdir(exist_ok=True)
+        packed = gzip.compress(made.model_dump_json().encode())
+        result_of(root / "results", arm, seed, config).write_bytes(packed)
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr(learning.subprocess, "run", command)
     settings = root / "settings.yaml"
     settings.write_text("reasoner: {model: none, port: 8030}")
     words = ["--arms", SFT, NAIVE, "drpo", "--seeds", "1", "2", "--rounds", "2", "--base", str(root / "base.yaml")]
-    words += ["--directory", str(root / "arms"), "--results", str(root / "r.json"), "--settings", str(settings)]
+    words += ["--directory", str(root / "arms"), "--results", str(root / "results"), "--settings", str(settings)]
     assert learning.main(words) == 0
     assert len(told) == 5, "SFT once"
-    assert '"arm": "drpo"' in (root / "r.json").read_text()
+    assert '"arm": "drpo"' in (root / "results" / "summary.json").read_text()

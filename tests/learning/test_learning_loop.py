@@ -1,7 +1,8 @@
-"""The loop on the shipped reasoner: records become a candidate, and the gate decides, whoever is killed meanwhile."""
+"""The loop on the shipped reasoner: records become a candidate, and the gate decides, whatever is lost meanwhile."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -9,11 +10,13 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
+from ledgers import losable_server
 
 from chordae.cohort.dataset import write_rows
 from chordae.cohort.record_cases import CASES, Reading, draw_case
@@ -104,8 +107,12 @@ def offer(settings: Settings, count: int) -> list[str]:
     return [one.id for one in records]
 
 
-def run(settings_file: Path, wait_s: float | None = None, actor_alone: bool = False) -> tuple[int, str]:
-    """`chordae learn run --once`, killed with all that it started (or its actor alone) after so many seconds."""
+Disturbance = Callable[[psutil.Process, Path], None]
+"""What happens to the command while it runs; given its process and its log."""
+
+
+def run(settings_file: Path, disturb: Disturbance | None = None) -> tuple[int, str]:
+    """`chordae learn run --once`, disturbed in the midst; returns its status and all that such runs have said."""
     log = settings_file.with_suffix(".log")
     with log.open("a") as said:
         process = subprocess.Popen(
@@ -114,16 +121,15 @@ def run(settings_file: Path, wait_s: float | None = None, actor_alone: bool = Fa
             stderr=said,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
-        if wait_s is not None:
-            time.sleep(wait_s)
-            kill(process.pid, actor_alone)
+        if disturb is not None:
+            disturb(psutil.Process(process.pid), log)
         return process.wait(timeout=900), log.read_text()
 
 
-def kill(pid: int, actor_alone: bool) -> None:
+def kill(process: psutil.Process, actor_alone: bool) -> None:
     """SIGKILL to the command and all below it, or to the actor's process and its engine."""
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        family = [process, *process.children(recursive=True)]
         if actor_alone:
             actors = [one for one in family if "Learner" in " ".join(one.cmdline())]
             family = [one for actor in actors for one in (actor, *actor.children(recursive=True))]
@@ -136,16 +142,87 @@ def kill(pid: int, actor_alone: bool) -> None:
             continue
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that a test may fill."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(place)]
+    if os.getuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a file system may not be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(directory: Path) -> Path:
+    """Write until nothing more fits; returns the file that holds it all."""
+    path = directory / "full"
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(2**20))
+    with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1))
+    return path
+
+
+def wait_for(word: str, process: psutil.Process, log: Path) -> None:
+    """Until the command says this."""
+    before = log.read_text().count(word)
+    while log.read_text().count(word) == before:
+        assert process.status() != psutil.STATUS_ZOMBIE, log.read_text()[-4000:]
+        time.sleep(0.2)
+
+
 @pytest.mark.engine
 @pytest.mark.slow
-def test_whatever_is_killed_a_round_uses_every_record_once_and_ends_with_one_decision(settings_file: Path) -> None:
-    settings = load_settings(settings_file)
-    offered = offer(settings, 6)
-    moments = random.Random(20261123)
-    for actor_alone in (False, True, False):
-        run(settings_file, moments.uniform(8, 45), actor_alone)
-    code, said = run(settings_file)
-    assert code == 0, said[-4000:]
+def test_whatever_is_lost_a_round_uses_every_record_once_and_ends_with_one_decision(
+    settings_file: Path, small_disk: Path
+) -> None:
+    """All processes, the ledger's disk and database, the actor alone: one after another, at moments that are drawn."""
+    moments = random.Random(20261124)
+    with losable_server() as server:
+        values = yaml.safe_load(settings_file.read_text())
+        values |= {"data_dir": str(small_disk), "ledger_url": server.url}
+        settings_file.write_text(yaml.safe_dump(values))
+        settings = load_settings(settings_file)
+        offered = offer(settings, 6)
+
+        def all_killed(process: psutil.Process, log: Path) -> None:
+            time.sleep(moments.uniform(8, 45))
+            kill(process, actor_alone=False)
+
+        def disk_full(process: psutil.Process, log: Path) -> None:
+            wait_for("training from version 1", process, log)
+            time.sleep(moments.uniform(0, 10))
+            fill(small_disk)
+
+        def database_stopped(process: psutil.Process, log: Path) -> None:
+            wait_for("training from version 1", process, log)
+            time.sleep(moments.uniform(0, 10))
+            server.stop()
+
+        def actor_killed(process: psutil.Process, log: Path) -> None:
+            time.sleep(moments.uniform(8, 45))
+            kill(process, actor_alone=True)
+
+        run(settings_file, all_killed)
+        code, said = run(settings_file, disk_full)
+        assert code, "a full disk is no end of a round"
+        (small_disk / "full").unlink()
+        code, said = run(settings_file, database_stopped)
+        assert code, "nor is a ledger that is down"
+        server.start()
+        run(settings_file, actor_killed)
+        code, said = run(settings_file)
+        assert code == 0, said[-4000:]
+        one_round_and_one_decision(settings_file, settings, offered, said)
+
+
+def one_round_and_one_decision(settings_file: Path, settings: Settings, offered: list[str], said: str) -> None:
+    """Nothing was used twice, nothing was lost, and nothing is due any more."""
     ledger = LearningLedger(settings.ledger_url)
     rounds = ledger.rounds(MODEL)
     assert [one.stage for one in rounds] == ["ended"], said[-4000:]
