@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test lint bench bench-learning bench-prospective rehearse-3b bench-month models up clean
+.PHONY: install demo test lint bench bench-learning bench-prospective bench-poisoned rehearse-3b bench-month models up clean
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -48,6 +48,12 @@ bench-prospective: $(INSTALLED)
 	for set in train dev test coastal coastal-test; do \
 	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
 	$(BIN)/python -m benchmarks.prospective
+
+# A site that is wrong throughout: brakes and gate, with and without them. Hours on 2 cores; likewise.
+bench-poisoned: $(INSTALLED)
+	for set in train dev sentinels coastal; do \
+	  $(BIN)/chordae cohort records configs/datasets/cmr-r-$$set.yaml -o var/datasets/cmr-r-$$set || exit 1; done
+	$(BIN)/python -m benchmarks.poisoned
 
 # A simulated month of three sites while the loop learns, as a report. Training is real: slow on 2 cores; killed, it goes on.
 bench-month: $(INSTALLED)

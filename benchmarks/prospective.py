@@ -1,6 +1,6 @@
 """`make bench-prospective`: a late site's records, unlabelled, learned from in three ways, with and without noise.
 
-Hours; what is finished in --directory is not run again, and a run that was stopped goes on. A subset: --arms pcrl
+Hours; what has a result in --results is not run again, and a run that was stopped goes on. A subset: --arms pcrl
 --noise 0 --seeds 1.
 """
 
@@ -22,7 +22,7 @@ from chordae.learning.reasoner_lessons import open_cases
 from chordae.platform.errors import BadSettings
 from chordae.platform.settings import load_settings
 
-RESULTS = Path(__file__).parent / "results" / "prospective.json"
+RESULTS = Path(__file__).parent / "results" / "prospective"
 DATASETS = Path("var/datasets")
 FIGURES: dict[str, Figure] = {"accuracy": accuracy, "macro-F1": macro_f1, "faithful": faithfulness}
 
@@ -38,10 +38,10 @@ def main(words: list[str] | None = None) -> int:
     tests = (chosen(late, told.most), chosen(seen, told.most))
     runs = [(CHAMPION, 0.0, 0)]
     runs += [(arm, noise, seed) for seed in told.seeds for noise in told.noise for arm in told.arms if arm != CHAMPION]
-    found = [run_one(*run, load_base(told.base), cases, told.records, tests, reasoner, told.directory) for run in runs]
+    base, places = load_base(told.base), (told.directory, told.results)
+    found = [run_one(*run, base, cases, told.records, tests, reasoner, *places) for run in runs]
     lines = summarise(found)
-    told.results.parent.mkdir(parents=True, exist_ok=True)
-    told.results.write_text(json.dumps(lines, indent=1) + "\n")
+    (told.results / "summary.json").write_text(json.dumps(lines, indent=1) + "\n")
     Console(width=180).print(table(lines))
     return 0
 
@@ -104,7 +104,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--most", type=int, default=400, help="of each test set")
     parser.add_argument("--base", type=Path, default=Path("configs/train/cmr-r-pcrl.yaml"), help="what all arms share")
     parser.add_argument("--directory", type=Path, default=Path("var/prospective"), help="where runs lie")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where their answers are kept")
     return parser
 
 

@@ -6,6 +6,7 @@ site and on patients of the sites that it was trained on. What is there is not d
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ ARMS: dict[str, dict[str, object]] = {
     "majority": {"labels": "majority"},
 }
 """What each changes; `CHAMPION` is the checkpoint as it is. None has brakes: what would be stopped is to be seen."""
-RESULT, NOISE = "result.json", "noise"
+NOISE = "noise"
 
 
 class ProspectiveResult(BaseModel):
@@ -72,6 +73,7 @@ def run_one(
     tests: tuple[Sequence[Case], Sequence[Case]],
     settings: ExpertSettings,
     root: Path,
+    results: Path,
 ) -> ProspectiveResult:
     """Learn and judge, or read what was found before.
 
@@ -84,32 +86,20 @@ def run_one(
         tests: of the new site, and of those seen before.
         settings: the engine that diagnoses them.
         root: where runs lie.
+        results: where each run's answers are kept: every figure can be computed from them again.
 
     Raises:
         BadInput, BadSettings: as `train`.
     """
-    directory = root / (CHAMPION if arm == CHAMPION else f"{arm}-noise{noise:g}-seed{seed}")
-    path = directory / RESULT
+    name = CHAMPION if arm == CHAMPION else f"{arm}-noise{noise:g}-seed{seed}"
+    directory, path = root / name, results / f"{name}.json.gz"
     if path.is_file():
-        return ProspectiveResult.model_validate_json(path.read_bytes())
+        return ProspectiveResult.model_validate_json(gzip.decompress(path.read_bytes()))
     truth = {identity(case): case.category for case in cases}
-    checkpoint, labels = fetch_checkpoint(str(base.start), None), {}
+    checkpoint, labels = fetch_checkpoint(str(base.start), None), dict[str, str]()
     if arm != CHAMPION:
-        write_unlabelled(directory / "records", records_of(cases, count, noise, seed))
-        own = {
-            "round_steps": steps_for(base, count),
-            "steps": 0,
-            "name": arm,
-            "seed": seed,
-            "brakes": None,
-            "unlabelled": [str(directory / "records")],
-        }
-        config = PcrlConfig.model_validate(base.model_dump(mode="json") | ARMS[arm] | own)
-        checkpoint = directory / "model"
-        write_atomically(directory / "pcrl.yaml", yaml.safe_dump(config.model_dump(mode="json")).encode())
-        if (manifest_of(checkpoint) if checkpoint.is_dir() else {}).get("lineage", {}).get("config") != config.digest():
-            train("pcrl", directory / "pcrl.yaml", checkpoint, data_dir=directory)
-        labels = {one.case: one.category for one in read_labels(checkpoint) if one.category is not None}
+        changes = ARMS[arm] | {"name": arm, "seed": seed, "brakes": None}
+        checkpoint, labels = learned(base, changes, records_of(cases, count, noise, seed), directory)
     late, seen = (tuple(diagnosed(checkpoint, settings, test, "en", print)) for test in tests)
     result = ProspectiveResult(
         arm=arm,
@@ -122,9 +112,37 @@ def run_one(
         late=late,
         seen=seen,
     )
-    directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, result.model_dump_json().encode())
+    results.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, gzip.compress(result.model_dump_json().encode(), mtime=0))
     return result
+
+
+def learned(
+    base: PcrlConfig, changes: dict[str, object], records: Sequence[Unlabelled], directory: Path
+) -> tuple[Path, dict[str, str]]:
+    """Train on these records, or take what was trained on them before.
+
+    Args:
+        base: what all runs share.
+        changes: what this one has otherwise.
+        records: learned from; each comes up once.
+        directory: of this run alone.
+
+    Returns:
+        The checkpoint, and the category that each record was taken for, by its id; those without a label are left out.
+
+    Raises:
+        LearningHalted: a brake stopped it.
+        BadInput, BadSettings: as `train`.
+    """
+    write_unlabelled(directory / "records", list(records))
+    own = {"round_steps": steps_for(base, len(records)), "steps": 0, "unlabelled": [str(directory / "records")]}
+    config = PcrlConfig.model_validate(base.model_dump(mode="json") | changes | own)
+    recipe, checkpoint = directory / "pcrl.yaml", directory / "model"
+    write_atomically(recipe, yaml.safe_dump(config.model_dump(mode="json")).encode())
+    if (manifest_of(checkpoint) if checkpoint.is_dir() else {}).get("lineage", {}).get("config") != config.digest():
+        train("pcrl", recipe, checkpoint, data_dir=directory)
+    return checkpoint, {one.case: one.category for one in read_labels(checkpoint) if one.category is not None}
 
 
 def records_of(cases: Sequence[Case], count: int, noise: float, seed: int) -> list[Unlabelled]:

@@ -1,4 +1,4 @@
-"""Records that are nobody's: one patient's parameters, another's description, as a mix-up in an archive leaves them."""
+"""Records that are wrong: mixed up one by one, as in an archive, or a whole site's, all by the same template."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def mixed_up(records: Sequence[CmrRecord], seed: int) -> list[CmrRecord]:
         record.model_copy(update={"description": records[others[place]].description})
         for place, record in enumerate(records)
     ]
+
+
+def templated(records: Sequence[CmrRecord], filled_in: CmrRecord) -> list[CmrRecord]:
+    """As many records, each with its own parameters and the description that somebody has filled in for all."""
+    return [record.model_copy(update={"description": filled_in.description}) for record in records]
