@@ -2,17 +2,13 @@
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from killed_runs import run
 from letter_guesser import SHAPE, make_letter_guesser
 from made_up import make_dataset
 from scipy.stats import mannwhitneyu
@@ -45,12 +41,6 @@ learning_rate: 1.0e-3
 warmup: 2
 save_every: 2
 bf16: false
-"""
-RUN = """
-import sys
-from pathlib import Path
-from chordae.learning.launch import train
-train("grpo", Path(sys.argv[1]), Path(sys.argv[2]), data_dir=Path(sys.argv[3]))
 """
 
 
@@ -97,37 +87,15 @@ def test_the_rewarded_option_becomes_likelier(root: Path, start: Path, dataset: 
     assert manifest["metrics"]["reward"] == pytest.approx(np.mean([line["reward"] for line in lines[-20:]]), abs=1e-4)
 
 
-def run(config: Path, output: Path, killed_after: int = 0) -> list[dict[str, float]]:
-    """Train in a process of its own, killed once its log has so many steps; returns the steps it left."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, config, output, output.parent],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    log = output.parent / f".{output.name}.training" / "losses.jsonl"
-    while killed_after and process.poll() is None and len(read_losses(log)) < killed_after:
-        time.sleep(0.01)
-    if killed_after:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert not output.exists(), "nothing half-written"
-        return read_losses(log)
-    said = process.communicate()[0].decode()
-    assert process.returncode == 0, said
-    return read_losses(output.parent / f"{output.name}.losses.jsonl")
-
-
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_identical_rewards_and_losses(start: Path, dataset: Path, tmp_path: Path) -> None:
     config = config_file(tmp_path, start, dataset, steps=8)
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
-    whole = run(config, tmp_path / "unbroken" / "x")
-    left = run(config, tmp_path / "killed" / "x", killed_after=5)
+    whole = run("grpo", config, tmp_path / "unbroken" / "x")
+    left = run("grpo", config, tmp_path / "killed" / "x", killed_after=5)
     assert 5 <= len(left) < 8, "it was killed in the middle"
-    assert run(config, tmp_path / "killed" / "x") == whole
+    assert run("grpo", config, tmp_path / "killed" / "x") == whole
     assert [line["step"] for line in whole] == list(range(1, 9))
     assert len({line["reward"] for line in whole}) > 1
 

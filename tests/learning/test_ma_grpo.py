@@ -1,16 +1,12 @@
 """MA-GRPO: rounds end in assessments, the curriculum decides what is asked, a killed run goes on as if nothing was."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from killed_runs import run
 from reasoning import make_case_dataset, make_guesser
 
 from chordae.cohort.record_cases import read_cases
@@ -50,12 +46,6 @@ warmup: 2
 save_every: 1
 workers: 0
 bf16: false
-"""
-RUN = """
-import sys
-from pathlib import Path
-from chordae.learning.launch import train
-train("ma-grpo", Path(sys.argv[1]), Path(sys.argv[2]), data_dir=Path(sys.argv[3]))
 """
 
 
@@ -114,39 +104,17 @@ def test_rounds_end_in_an_assessment_that_moves_the_posteriors(root: Path, tmp_p
     assert manifest["lineage"]["datasets"].keys() == {str(root / "train")}
 
 
-def run(config: Path, output: Path, killed_after: int = 0) -> list[dict[str, float]]:
-    """Train in a process of its own, killed once its log has so many steps; returns the steps it left."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, config, output, output.parent],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    log = output.parent / f".{output.name}.training" / "losses.jsonl"
-    while killed_after and process.poll() is None and len(read_losses(log)) < killed_after:
-        time.sleep(0.01)
-    if killed_after:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert not output.exists(), "nothing half-written"
-        return read_losses(log)
-    said = process.communicate()[0].decode()
-    assert process.returncode == 0, said
-    return read_losses(output.parent / f"{output.name}.losses.jsonl")
-
-
 @pytest.mark.slow
 def test_a_run_killed_twice_goes_on_to_the_identical_losses_and_curriculum(root: Path, tmp_path: Path) -> None:
     """In the first round, and in the second: rewards, losses, quotas and posteriors are those of an unbroken run."""
     config = config_file(root, tmp_path)
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
-    whole = run(config, tmp_path / "unbroken" / "x")
+    whole = run("ma-grpo", config, tmp_path / "unbroken" / "x")
     for killed_after in (2, 4):
-        left = run(config, tmp_path / "killed" / "x", killed_after)
+        left = run("ma-grpo", config, tmp_path / "killed" / "x", killed_after)
         assert killed_after <= len(left) < 6, "it was killed in the middle"
-    assert run(config, tmp_path / "killed" / "x") == whole
+    assert run("ma-grpo", config, tmp_path / "killed" / "x") == whole
     one, other = (json.loads((tmp_path / name / "x" / "manifest.json").read_text()) for name in ("unbroken", "killed"))
     assert one["metrics"] == other["metrics"]
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from killed_runs import run
 from letter_guesser import FRAMES, SIZE, make_letter_guesser
 from made_up import make_dataset
 
@@ -29,13 +25,6 @@ from chordae.learning.rewards import chose_right
 from chordae.learning.rollout import StudyPrompts
 from chordae.learning.tracking import read_losses
 from chordae.platform.errors import BadInput, LearningHalted
-
-RUN = """
-import sys
-from pathlib import Path
-from chordae.learning.launch import train
-train("pcrl-mcq", Path(sys.argv[1]), Path(sys.argv[2]), data_dir=Path(sys.argv[3]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -181,27 +170,9 @@ def test_a_killed_run_goes_on_to_the_identical_losses(root: Path, tmp_path: Path
     loose = {"entropy_change": 99, "sentinel_drop": 1, "pseudo_label_drop": 1, "prior_drift": 1}
     config = config_file(root, tmp_path, brakes=loose, round_steps=3)
 
-    def run(output: Path, killed_after: int = 0) -> list[dict[str, float]]:
-        command = [sys.executable, "-c", RUN, str(config), str(output), str(output.parent)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
-        log = output.parent / f".{output.name}.training" / "losses.jsonl"
-        while killed_after and process.poll() is None and len(read_losses(log)) < killed_after:
-            time.sleep(0.01)
-        if killed_after:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            assert not output.exists(), "nothing half-written"
-            return read_losses(log)
-        said = process.communicate()[0].decode()
-        assert process.returncode == 0, said
-        return read_losses(output.parent / f"{output.name}.losses.jsonl")
-
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
-    whole = run(tmp_path / "unbroken" / "x")
-    assert 4 <= len(run(tmp_path / "killed" / "x", killed_after=4)) < 6
-    assert run(tmp_path / "killed" / "x") == whole
+    whole = run("pcrl-mcq", config, tmp_path / "unbroken" / "x")
+    assert 4 <= len(run("pcrl-mcq", config, tmp_path / "killed" / "x", killed_after=4)) < 6
+    assert run("pcrl-mcq", config, tmp_path / "killed" / "x") == whole
     assert np.isfinite([line["loss"] for line in whole]).all()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
+from killed_runs import run
 from reasoning import made_up_cases, make_case_dataset, make_guesser
 
 from chordae.cohort.record_cases import read_cases
@@ -23,13 +19,6 @@ from chordae.learning.tracking import read_losses
 from chordae.platform.diagnosis.record import Finding
 from chordae.platform.errors import BadInput, BadSettings, LearningHalted
 from chordae.platform.registry.version import sha256
-
-RUN = """
-import sys
-from pathlib import Path
-from chordae.learning.launch import train
-train("pcrl", Path(sys.argv[1]), Path(sys.argv[2]), data_dir=Path(sys.argv[3]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -179,28 +168,6 @@ def test_a_record_that_is_labelled_too_is_refused_before_work(root: Path, tmp_pa
         train("pcrl", shared, tmp_path / "reasoner", data_dir=tmp_path)
 
 
-def run(config: Path, output: Path, killed_after: int = 0) -> list[dict[str, float]]:
-    """Train in a process of its own, killed once its log has so many steps; returns the steps it left."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, config, output, output.parent],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    log = output.parent / f".{output.name}.training" / "losses.jsonl"
-    while killed_after and process.poll() is None and len(read_losses(log)) < killed_after:
-        time.sleep(0.01)
-    if killed_after:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert not output.exists(), "nothing half-written"
-        return read_losses(log)
-    said = process.communicate()[0].decode()
-    assert process.returncode == 0, said
-    return read_losses(output.parent / f"{output.name}.losses.jsonl")
-
-
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_identical_losses(root: Path, tmp_path: Path) -> None:
     """In the second round, whose labels were given by weights that are gone."""
@@ -208,7 +175,7 @@ def test_a_killed_run_goes_on_to_the_identical_losses(root: Path, tmp_path: Path
     config = config_file(root, tmp_path, brakes=loose, round_steps=3)
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
-    whole = run(config, tmp_path / "unbroken" / "x")
-    left = run(config, tmp_path / "killed" / "x", killed_after=4)
+    whole = run("pcrl", config, tmp_path / "unbroken" / "x")
+    left = run("pcrl", config, tmp_path / "killed" / "x", killed_after=4)
     assert 4 <= len(left) < 6, "it was killed in the middle"
-    assert run(config, tmp_path / "killed" / "x") == whole
+    assert run("pcrl", config, tmp_path / "killed" / "x") == whole

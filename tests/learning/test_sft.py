@@ -1,17 +1,13 @@
 """Training runs: files load, bad input is refused before work, a killed run goes on to the identical losses."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from killed_runs import run
 from made_up import make_dataset
 from safetensors.torch import load_file, save_file
 
@@ -167,35 +163,6 @@ def test_the_language_model_is_taken_over_and_left_alone_while_the_encoder_learn
 
 
 # --- resuming
-
-RUN = """
-import sys
-from pathlib import Path
-from chordae.learning.launch import train
-train(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), data_dir=Path(sys.argv[4]))
-"""
-
-
-def run(kind: str, config: Path, output: Path, killed_after: int = 0) -> list[dict[str, float]]:
-    """Train in a process of its own, killed once its log has so many steps; returns the steps it left."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, kind, config, output, output.parent],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    log = output.parent / f".{output.name}.training" / "losses.jsonl"
-    while killed_after and process.poll() is None and len(read_losses(log)) < killed_after:
-        time.sleep(0.01)
-    if killed_after:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert not output.exists(), "nothing half-written"
-        return read_losses(log)
-    said = process.communicate()[0].decode()
-    assert process.returncode == 0, said
-    return read_losses(output.parent / f"{output.name}.losses.jsonl")
 
 
 @pytest.mark.slow
