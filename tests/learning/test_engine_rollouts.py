@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from killed_runs import run
 from reasoning import make_case_dataset, make_guesser
-from test_ma_grpo import config_file, run
+from test_ma_grpo import config_file
 
 from chordae.cohort.record_cases import read_cases
 from chordae.learning import checkpoint
@@ -148,9 +149,10 @@ def test_a_killed_run_with_an_engine_goes_on_to_the_identical_losses(root: Path,
     config.write_text(with_engine(config))
     for name in ("unbroken", "killed"):
         (tmp_path / name).mkdir()
-    whole = run(config, tmp_path / "unbroken" / "x")
-    assert run(config, tmp_path / "killed" / "x", killed_after=3) != whole, "it was killed behind an assessment"
-    assert run(config, tmp_path / "killed" / "x") == whole
+    whole = run("ma-grpo", config, tmp_path / "unbroken" / "x")
+    left = run("ma-grpo", config, tmp_path / "killed" / "x", killed_after=3)
+    assert left != whole, "it was killed behind an assessment"
+    assert run("ma-grpo", config, tmp_path / "killed" / "x") == whole
 
 
 class Recorder:
